@@ -1,0 +1,61 @@
+# Two commands are enough: `make demo` and `make test`. Both make the environment first.
+PYTHON ?= python3
+VENV ?= .venv
+# One thread per worker: two threads per test on two cores only get into each other's way.
+export OMP_NUM_THREADS ?= 1
+BIN := $(VENV)/bin
+WORKERS ?= 2
+READY := $(VENV)/.ready
+
+.PHONY: help demo test test-slow lint format schema bench lock clean
+
+help:
+	@echo "make demo       make the environment and run the demo study (offline, two minutes on two cores)"
+	@echo "make test       make the environment and run the tests"
+	@echo "make test-slow  the simulations and whole studies that take minutes"
+	@echo "make lint       ruff, pyright, codespell, import-linter, snakefmt, snakemake --lint"
+	@echo "make bench      our times beside the peers'"
+
+$(READY): pyproject.toml envs/constraints-cpu.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "isocortex needs Python 3.11 or newer: make PYTHON=python3.11 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints-cpu.txt --editable ".[workflow,dev]"
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/snakemake
+	@echo "Open results/demo/index.html"
+
+test: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow -s
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/codespell
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile workflow
+
+schema: $(READY)
+	$(BIN)/python -m isocortex.study.schema > workflow/schemas/study.schema.json
+
+bench: $(READY)
+	$(BIN)/python -m pytest tests/benchmarks -m bench -s
+
+lock: $(READY)
+	@{ sed -n '/^#/p' envs/constraints-cpu.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//'; } > envs/constraints.new
+	mv envs/constraints.new envs/constraints-cpu.txt
+
+clean:
+	rm -rf results/*/ resources/*/ .snakemake

@@ -1,0 +1,1 @@
+"""isocortex: how like a brain a model is, region by region."""

@@ -1,0 +1,102 @@
+"""The command line: every stage of the workflow as a command, and `check`, `plan` for people.
+
+Nothing heavy is imported before the command is known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from isocortex.errors import IsocortexError, StudyError
+
+STAGES = (
+    "fetch",
+    "stimuli",
+    "record",
+    "features",
+    "splits",
+    "kernels",
+    "region",
+    "encode",
+    "readout",
+    "compare",
+    "geometry",
+    "summarise",
+    "report",
+    "across",
+    "index",
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="isocortex", description="How like a brain a model is, region by region. The workflow itself is run by snakemake."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    check = commands.add_parser("check", help="validate a study and say what it will do; nothing is computed")
+    check.add_argument("study", help="the study's YAML, as config/config.yaml")
+    plan = commands.add_parser("plan", help="jobs, time, memory and disk of a study, before anything runs")
+    plan.add_argument("study", help="the study's YAML, as config/config.yaml")
+    for stage in STAGES:
+        command = commands.add_parser(stage, help=f"run one job of the workflow's rule {stage} (called by snakemake)")
+        command.add_argument("--spec", required=True, help="the job as JSON: inputs, output, options")
+        command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number>")
+    return parser
+
+
+def _run_stage(arguments: argparse.Namespace) -> None:
+    try:
+        spec: Any = json.loads(arguments.spec)
+    except json.JSONDecodeError as error:
+        raise StudyError(f"--spec: not JSON ({error}); the workflow writes it, see snakemake -p") from None
+    if not isinstance(spec, dict) or spec.get("stage") != arguments.command:
+        found = spec.get("stage") if isinstance(spec, dict) else type(spec).__name__
+        raise StudyError(f"--spec: is of stage {found!r}, expected {arguments.command!r}")
+    module = importlib.import_module(f"isocortex.stages.{arguments.command}")
+    module.run(spec, arguments.device)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from isocortex.stages.check import check
+
+    print(check(arguments.study))
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from isocortex.planning import plan_study
+
+    print(plan_study(arguments.study))
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "check": _check,
+    "plan": _plan,
+    **dict.fromkeys(STAGES, _run_stage),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when done, 1 after an error that is told in one line."""
+    arguments = _parser().parse_args(argv)
+    try:
+        COMMANDS[arguments.command](arguments)
+    except IsocortexError as error:
+        print(f"isocortex {arguments.command}: error: {error}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(f"isocortex {arguments.command}: error: out of memory; give the rule more mem_mb", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader of our output has gone (say, `| head`): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Readouts: trained heads from spatial feature maps to responses."""

@@ -1,0 +1,1 @@
+"""What a model says: sources of models, their layers, and activations streamed to disk."""

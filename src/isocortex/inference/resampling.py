@@ -1,0 +1,71 @@
+"""Which stimuli and subjects a draw holds: a function of the seed, the ids and the number of the draw, and of nothing else.
+
+Equal ids give equal draws for every model, layer and method, so that their draws are paired; the order of the rows and the
+number of draws asked for change nothing in any draw.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from isocortex.errors import DataError
+
+
+def _sorted_generator(ids: Sequence[Any] | np.ndarray, seed: int, purpose: str) -> tuple[np.random.Generator, np.ndarray]:
+    """The generator of these ids, and `order` with `sorted(ids)[k] == ids[order[k]]`."""
+    texts = [str(item) for item in ids]
+    if len(set(texts)) != len(texts):
+        raise DataError(
+            f"{purpose} ids: found {len(texts) - len(set(texts))} duplicates, expected unique ids; name every {purpose} once"
+        )
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    digest = hashlib.sha256("\0".join([purpose, *(texts[k] for k in order)]).encode()).digest()
+    words = np.frombuffer(digest[:16], dtype="<u4").tolist()
+    return np.random.default_rng([int(seed), *words]), np.asarray(order, dtype=np.int64)
+
+
+def _counts(ids: Sequence[Any] | np.ndarray, n_draws: int, seed: int, purpose: str) -> np.ndarray:
+    generator, order = _sorted_generator(ids, seed, purpose)
+    n = len(order)
+    counts = np.zeros((n_draws, n), dtype=np.int64)
+    if n == 0 or n_draws == 0:
+        return counts
+    # Floats, filled row by row: draw d uses the same n numbers however many draws are asked for.
+    drawn = np.minimum((generator.random((n_draws, n)) * n).astype(np.int64), n - 1)
+    flat = np.bincount((drawn + n * np.arange(n_draws)[:, None]).ravel(), minlength=n_draws * n)
+    counts[:, order] = flat.reshape(n_draws, n)
+    return counts
+
+
+def stimulus_counts(stimulus_ids: Sequence[Any] | np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+    """How often each stimulus is in each bootstrap draw: int (n_draws, n), every row sums to n.
+
+    Raises `DataError` for duplicate ids.
+    """
+    return _counts(stimulus_ids, n_draws, seed, "stimulus")
+
+
+def subject_counts(subjects: Sequence[Any] | np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+    """How often each subject is in each bootstrap draw: int (n_draws, S); independent of the draws of stimuli."""
+    return _counts(subjects, n_draws, seed, "subject")
+
+
+def subsamples(stimulus_ids: Sequence[Any] | np.ndarray, n_draws: int, size: int, seed: int) -> np.ndarray:
+    """`size` different stimuli per draw, as ascending row indices: int (n_draws, size)."""
+    generator, order = _sorted_generator(stimulus_ids, seed, "stimulus")
+    if not 0 < size <= len(order):
+        raise ValueError(f"subsamples: size {size}, expected 1 to {len(order)}")
+    chosen = np.argsort(generator.random((n_draws, len(order))), axis=1, kind="stable")[:, :size]
+    return np.sort(order[chosen], axis=1)
+
+
+def halves(stimulus_ids: Sequence[Any] | np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+    """Random halves of the stimuli: bool (n_draws, n), True in ⌊n/2⌋ places of every row."""
+    n = len(stimulus_ids)
+    masks = np.zeros((n_draws, n), dtype=bool)
+    np.put_along_axis(masks, subsamples(stimulus_ids, n_draws, n // 2, seed), values=True, axis=1)
+    return masks

@@ -1,0 +1,272 @@
+"""What each job costs, from shapes: time, memory and disk, before anything runs (standard library only).
+
+Shapes come from the study (stimuli, neuroids, repeats) and, once they exist, from the sidecars of features. The rates are
+those of one slow core, so that a plan errs on the long side.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from isocortex.errors import StudyError
+from isocortex.study import Study, load_study
+from isocortex.study.jobs import Job, Jobs
+
+FLOPS = 2.0e10  # float64 operations per second of one core in large products
+START = {"numpy": 2.0, "torch": 4.0}  # seconds until a command's first arithmetic
+BASE_MB = {"numpy": 400, "torch": 700}
+UNKNOWN_FEATURES = 4096  # per layer, until the model has been run once
+UNKNOWN_NEUROIDS = 1000
+GRID = 20  # penalties
+DOUBLE = 8
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one job: seconds on one core, peak memory in MB, disk in MB."""
+
+    seconds: float
+    memory_mb: float
+    disk_mb: float
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Sizes that a job's cost depends on."""
+
+    stimuli: int
+    neuroids: int
+    repeats: int
+    layers: int
+    features: int
+    subjects: int
+    outer: int
+    folds: int
+    draws: int
+
+
+def shapes_of(study: Study, job: Job) -> Shapes:
+    """Sizes for one job; the largest where subjects differ."""
+    options = job.options
+    region, model = options.get("region"), options.get("model")
+    subjects = list(options.get("subjects") or ([options["subject"]] if "subject" in options else study.subjects))
+    sets = [options["set"]] if "set" in options else sorted({study.subjects[s]["stimuli"] for s in subjects})
+    entries = [study.subjects[s] for s in subjects]
+    if region:
+        counts = [study.regions[region].neuroids.get(s, UNKNOWN_NEUROIDS) for s in subjects]
+    else:
+        known = [sum(plan.neuroids.get(s, 0) for plan in study.regions.values()) for s in subjects]
+        counts = [count or UNKNOWN_NEUROIDS for count in known]
+    layers, features = _layers_and_features(study, model, sets[0])
+    splits = study.options.splits
+    return Shapes(
+        stimuli=max(study.dataset_entry["stimuli"][name]["n"] for name in sets),
+        neuroids=max(counts, default=UNKNOWN_NEUROIDS),
+        repeats=max((entry["repeats"] for entry in entries), default=1),
+        layers=layers,
+        features=features,
+        subjects=len(subjects),
+        outer=1 if splits.test else splits.folds,
+        folds=splits.folds,
+        draws=study.options.inference.draws,
+    )
+
+
+def _layers_and_features(study: Study, model: str | None, stimulus_set: str) -> tuple[int, int]:
+    """Layers of a model and features of the widest: from its sidecar if it ran, else from its options."""
+    if not model:
+        return 1, UNKNOWN_FEATURES
+    try:
+        sidecar = json.loads(Path(Jobs(study).at.features(model, stimulus_set)).read_text(encoding="utf-8"))
+        return max(1, len(sidecar["layers"])), max(sidecar["n_features"].values(), default=1)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # it has not run yet, or is being written
+    entry = study.models[model]
+    layers = len(entry.get("layers") or {}) or 1
+    known = {"pixels": lambda: entry["size"] ** 2 * (3 if entry["color"] else 1), "labels": lambda: 20 * len(entry["columns"])}
+    return layers, known.get(entry["source"], lambda: UNKNOWN_FEATURES)()
+
+
+def _mb(*shape: float, size: int = DOUBLE) -> float:
+    product = float(size)
+    for length in shape:
+        product *= length
+    return product / 1e6
+
+
+def _image_rows(s: Shapes, _: Job) -> Cost:
+    return Cost(START["numpy"] + s.stimuli * 0.002, BASE_MB["numpy"], 0.001 * s.stimuli)
+
+
+def _fetch(_: Shapes, job: Job) -> Cost:
+    total = sum((file or {}).get("bytes") or 0 for file in job.options["entry"]["files"].values()) / 1e6
+    return Cost(START["numpy"] + total / 10, BASE_MB["numpy"], total)
+
+
+def _record(s: Shapes, _: Job) -> Cost:
+    size = _mb(s.stimuli, s.repeats, s.neuroids, size=4)
+    return Cost(START["numpy"] + size / 100, BASE_MB["numpy"] + 3 * size, size)
+
+
+def _features(s: Shapes, _: Job) -> Cost:
+    size = _mb(s.stimuli, s.layers, s.features, size=4)
+    return Cost(START["torch"] + s.stimuli * 0.03, BASE_MB["torch"] + min(size, 500), size)
+
+
+def _splits(s: Shapes, _: Job) -> Cost:
+    return Cost(START["numpy"], BASE_MB["numpy"], 0.01 * s.stimuli / 100)
+
+
+def _kernels(s: Shapes, job: Job) -> Cost:
+    n, k = s.stimuli, s.folds
+    folds = s.outer * (k + 1) if job.options["encode"] else 0
+    flops = s.layers * ((1 + s.outer) * 2 * n * n * s.features + folds * 9 * n**3)
+    disk = s.layers * (_mb(n, n) * (1 + s.outer) + min(folds * _mb(n, n), 1e3 * job.options["kernels_budget_gb"] / s.layers))
+    return Cost(START["torch"] + flops / FLOPS, BASE_MB["torch"] + 6 * _mb(n, n), disk)
+
+
+def _region(s: Shapes, _: Job) -> Cost:
+    size = s.subjects * _mb(s.stimuli, s.repeats + 1, s.neuroids, size=4)
+    return Cost(START["numpy"] + size / 20, BASE_MB["numpy"] + 4 * size, size)
+
+
+def _encode(s: Shapes, _: Job) -> Cost:
+    n, v = s.stimuli, s.neuroids
+    fit = s.outer * (s.folds + 1) * (2 * n * n * v + 2 * n * n / s.folds * v * GRID)
+    resample = 4 * s.draws * n * v
+    permute = 200 * fit / s.layers if s.outer > 1 else 1000 * 2 * n * v
+    seconds = s.subjects * (s.layers * (fit + resample) + permute) / FLOPS
+    memory = 4 * _mb(n, n) + 6 * _mb(n, v) * s.layers + _mb(s.draws, v)
+    return Cost(START["torch"] + seconds, BASE_MB["torch"] + memory, s.subjects * _mb(v, s.layers, 3))
+
+
+def _readout(s: Shapes, job: Job) -> Cost:
+    layers = len(job.options["layers"])
+    flops = s.subjects * layers * s.outer * 100 * 6 * s.stimuli * s.features * s.neuroids
+    return Cost(START["torch"] + flops / FLOPS, BASE_MB["torch"] + 4 * _mb(s.stimuli, s.features, size=4), _mb(s.neuroids, 800))
+
+
+def _compare(s: Shapes, job: Job) -> Cost:
+    pairs = s.stimuli * (s.stimuli - 1) / 2
+    flops = len(job.options["metrics"]) * pairs * s.subjects * (20 * s.draws * s.layers + 20 * 2000)
+    return Cost(START["numpy"] + flops / (FLOPS / 10), BASE_MB["numpy"] + _mb(pairs, 200), _mb(pairs, 2))
+
+
+def _geometry(s: Shapes, _: Job) -> Cost:
+    return Cost(
+        START["numpy"] + s.subjects * 300 * s.stimuli**2 * s.neuroids / FLOPS,
+        BASE_MB["numpy"] + 4 * _mb(s.stimuli, s.stimuli),
+        1,
+    )
+
+
+def _page(*_: object) -> Cost:
+    return Cost(START["numpy"] + 3, BASE_MB["numpy"], 2)
+
+
+def _table(*_: object) -> Cost:
+    return Cost(START["numpy"], BASE_MB["numpy"], 0.1)
+
+
+COSTS: dict[str, Callable[[Shapes, Job], Cost]] = {
+    "fetch": _fetch,
+    "stimuli": _image_rows,
+    "record": _record,
+    "features": _features,
+    "splits": _splits,
+    "kernels": _kernels,
+    "region": _region,
+    "encode": _encode,
+    "readout": _readout,
+    "compare": _compare,
+    "geometry": _geometry,
+    "summarise": _table,
+    "report": _page,
+    "across": _table,
+    "index": _page,
+}
+
+
+def cost(study: Study, job: Job) -> Cost:
+    """What one job costs."""
+    return COSTS[job.stage](shapes_of(study, job), job)
+
+
+def memory_mb(study: Study, job: Job, attempt: int = 1) -> int:
+    """Memory to ask for: half as much again as planned, twice that at each further attempt."""
+    return int(cost(study, job).memory_mb * 1.5 * 2 ** (attempt - 1)) + 1
+
+
+def runtime_minutes(study: Study, job: Job, attempt: int = 1) -> int:
+    """Minutes to ask for: five times the plan, at least ten."""
+    return int(max(10, cost(study, job).seconds / 60 * 5) * attempt)
+
+
+def plan_study(path: str | Path) -> str:
+    """Jobs, CPU time, peak memory and disk per stage, as text; raises `StudyError` where a job cannot fit on this machine."""
+    study = load_study(path)
+    jobs = Jobs(study)
+    lines = [
+        f"{study.label}: {len(study.regions)} regions × {len(study.models)} models, {len(study.subjects)} subjects",
+        "",
+        f"{'stage':<10} {'jobs':>6} {'CPU time':>10} {'longest':>10} {'memory':>10} {'disk':>10}",
+    ]
+    total = Cost(0, 0, 0)
+    count = 0
+    for stage, by_target in jobs.by_stage.items():
+        costs = [cost(study, job) for job in by_target.values()]
+        if not costs:
+            continue
+        seconds, disk = sum(c.seconds for c in costs), sum(c.disk_mb for c in costs)
+        longest, memory = max(c.seconds for c in costs), max(c.memory_mb for c in costs)
+        lines.append(_row(stage, len(costs), seconds, longest, memory, disk))
+        total = Cost(total.seconds + seconds, max(total.memory_mb, memory), total.disk_mb + disk)
+        count += len(costs)
+    lines.append(_row("all", count, total.seconds, total.seconds, total.memory_mb, total.disk_mb, last=True))
+    guessed = [m for m in study.models if _is_guessed(study, m)]
+    if guessed:
+        lines += [
+            "",
+            f"features per layer not known yet for {', '.join(guessed)}: {UNKNOWN_FEATURES} assumed until they ran once",
+        ]
+    _refuse_what_cannot_fit(study, jobs)
+    return "\n".join(lines)
+
+
+def _row(stage: str, n: int, seconds: float, longest: float, memory: float, disk: float, last: bool = False) -> str:
+    return f"{stage:<10} {n:>6} {_time(seconds):>10} {'' if last else _time(longest):>10} {_size(memory):>10} {_size(disk):>10}"
+
+
+def _is_guessed(study: Study, model: str) -> bool:
+    stimulus_set = next(iter(study.stimulus_sets))
+    ran = Path(Jobs(study).at.features(model, stimulus_set)).exists()
+    return not ran and study.models[model]["source"] not in ("pixels", "labels")
+
+
+def _refuse_what_cannot_fit(study: Study, jobs: Jobs) -> None:
+    import os
+
+    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
+    worst = max(jobs, key=lambda job: cost(study, job).memory_mb)
+    needed = cost(study, worst).memory_mb
+    if needed > installed:
+        raise StudyError(
+            f"{worst.target}: rule {worst.stage} needs about {_size(needed)} of memory, found {_size(installed)} here; "
+            "take  fewer stimuli or neuroids, or a larger machine"
+        )
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _size(megabytes: float) -> str:
+    return f"{megabytes:.0f} MB" if megabytes < 2000 else f"{megabytes / 1000:.1f} GB"
+
+
+__all__ = ["Cost", "Shapes", "cost", "memory_mb", "plan_study", "runtime_minutes", "shapes_of"]

@@ -1,0 +1,204 @@
+"""A region's part of a recording: which neuroids, which were dropped and why, and what their repeats say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from isocortex.errors import DataError
+from isocortex.recordings import reliability, repeats
+
+NO_RESPONSE, CONSTANT = "no valid response", "constant"
+POSITION = ("x", "y", "z")
+
+
+class EmptyRegionError(DataError):
+    """A region of which one subject has nothing to give; its text is the reason."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What makes a region of one subject.
+
+    `anywhere` holds mappings of neuroid coordinates to allowed values, one of which a neuroid must fit (none given: all
+    neuroids are taken); `train` holds the ids whose repeats may decide
+    which neuroids stay, or None for all; `set_name` and `stimulus_ids` are the subject's stimulus set in its order.
+    """
+
+    region: str
+    subject: str
+    set_name: str
+    stimulus_ids: Sequence[str]
+    anywhere: Sequence[Mapping[str, Sequence[str]]]
+    train: Sequence[str] | None = None
+    min_reliability: float | None = None
+    seed: int = 0
+
+    @property
+    def place(self) -> str:
+        """Names region and subject in messages."""
+        return f"region {self.region}, subject {self.subject}"
+
+
+def select(recording: xr.Dataset, selection: Selection, dim: str = "neuroid") -> np.ndarray:
+    """Indices along `dim` that fit any of the mappings: every coordinate has one of its allowed values.
+
+    Raises `DataError` for a coordinate that the recording lacks, `EmptyRegionError` where nothing is left.
+    """
+    wanted = selection.anywhere or ({},)
+    mask = np.zeros(recording.sizes[dim], dtype=bool)
+    for where in wanted:
+        mask |= _fits(recording, where, selection.place, dim)
+    if not mask.any():
+        asked = [{name: list(values) for name, values in where.items()} for where in wanted]
+        names = {name for where in wanted for name in where}
+        there = {name: np.unique(recording[name].to_numpy().astype(str))[:12].tolist() for name in sorted(names)}
+        raise EmptyRegionError(f"no {dim} fits {' or '.join(map(json.dumps, asked))} (found {json.dumps(there)})")
+    return np.flatnonzero(mask)
+
+
+def _fits(recording: xr.Dataset, where: Mapping[str, Sequence[str]], place: str, dim: str) -> np.ndarray:
+    known = [str(name) for name, coord in recording.coords.items() if coord.dims == (dim,)]
+    mask = np.ones(recording.sizes[dim], dtype=bool)
+    for name, allowed in where.items():
+        if name not in known:
+            raise DataError(f"{place}: no {dim} coordinate {name!r}, found {', '.join(sorted(known))}; correct 'where'")
+        mask &= np.isin(recording[name].to_numpy().astype(str), np.asarray(list(allowed), dtype=str))
+    return mask
+
+
+def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
+    """The region's trials, averaged responses and reliability for one subject.
+
+    Returns
+    -------
+    Dataset with `trials` (stimulus, repeat, neuroid), `response` (stimulus, neuroid), `n_repeats` (stimulus), `reliability`
+    (neuroid; of the averaged response, from repeats of the training stimuli, NaN with one repeat), coords stimulus_id,
+    neuroid_id and all others of the neuroids; attrs set, n_dropped, dropped {reason: count}, dropped_ids {reason: ids}.
+
+    Raises
+    ------
+    DataError with fewer than two stimuli; EmptyRegionError where no neuroid is left.
+    """
+    part = recording.isel(neuroid=select(recording, selection))
+    shown = recording["stimulus_id"].to_numpy().astype(str).tolist()
+    ids = repeats.presented(selection.stimulus_ids, shown)
+    if len(ids) < 2:
+        raise DataError(
+            f"{selection.place}: found {len(ids)} presented stimuli, expected at least 2; use another recording or stimulus set"
+        )
+    trials = repeats.trials(part["response"].to_numpy(), shown, ids)
+    train = _train_rows(ids, selection)
+    response, counts = repeats.average(trials)
+    reliable = reliability.reliability(trials[train], seed=selection.seed)
+    reasons = _reasons(response, counts, train, reliable, selection)
+    keep = np.flatnonzero(reasons == "")
+    dropped = _dropped(reasons, part["neuroid_id"].to_numpy().astype(str))
+    if len(keep) == 0:
+        raise EmptyRegionError("; ".join(f"{len(names)} neuroids dropped: {reason}" for reason, names in dropped.items()))
+    trials = trials[:, :, keep]
+    present = np.isfinite(trials).any(axis=2)
+    trials = trials[:, : int(present.sum(axis=1).max()) or 1]
+    labels = {name: coord for name, coord in part.isel(neuroid=keep).coords.items() if coord.dims == ("neuroid",)}
+    return xr.Dataset(
+        {
+            "trials": (("stimulus", "repeat", "neuroid"), trials),
+            "response": (("stimulus", "neuroid"), response[:, keep]),
+            "n_repeats": ("stimulus", present.sum(axis=1).astype(np.int64)),
+            "reliability": ("neuroid", reliable[keep]),
+        },
+        coords={"stimulus_id": ("stimulus", np.asarray(ids, dtype=str)), **labels},
+        attrs={
+            "subject": selection.subject,
+            "set": selection.set_name,
+            "n_selected": int(part.sizes["neuroid"]),
+            "n_dropped": int(part.sizes["neuroid"] - len(keep)),
+            "dropped": json.dumps({reason: len(names) for reason, names in dropped.items()}),
+            "dropped_ids": json.dumps(dropped),
+            "reliability_stimuli": "all" if selection.train is None else "training",
+            "n_reliability_stimuli": len(train),
+        },
+    )
+
+
+def _train_rows(ids: Sequence[str], selection: Selection) -> np.ndarray:
+    """Rows of the stimuli that may decide which neuroids stay."""
+    if selection.train is None:
+        return np.arange(len(ids))
+    train = set(selection.train)
+    if not train <= set(ids):
+        missing = sorted(train - set(ids))[0]
+        raise DataError(
+            f"{selection.place}: the split names stimulus {missing!r}, which was not presented; make the splits again"
+        )
+    return np.asarray([row for row, stimulus in enumerate(ids) if stimulus in train], dtype=np.int64)
+
+
+def _reasons(
+    response: np.ndarray, counts: np.ndarray, train: np.ndarray, reliable: np.ndarray, selection: Selection
+) -> np.ndarray:
+    """Why each neuroid is dropped, "" for the kept; the first reason that applies."""
+    reasons = np.full(response.shape[1], "", dtype=object)
+    if selection.min_reliability is not None:
+        if np.isnan(reliable).all():
+            raise EmptyRegionError(f"no repeats, so reliability (at least {selection.min_reliability:g}) is unknown")
+        low = ~(reliable >= selection.min_reliability)
+        reasons[low] = f"reliability below {selection.min_reliability:g}"
+    values = response[train].astype(np.float64)
+    # A mean of equal values differs from them by rounding; anything within it is no variation.
+    spread, scale = np.ptp(values, axis=0), np.abs(values).max(axis=0)
+    reasons[spread <= 1e-6 * scale] = CONSTANT
+    reasons[(counts == 0).any(axis=0)] = NO_RESPONSE
+    return reasons
+
+
+def _dropped(reasons: np.ndarray, names: np.ndarray) -> dict[str, list[str]]:
+    return {str(reason): names[reasons == reason].tolist() for reason in sorted(set(reasons) - {""})}
+
+
+def build_rdm(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
+    """The region's RDM of one subject: `rdm` (stimulus, stimulus_) with coord stimulus_id.
+
+    `anywhere` may name it as {region: [NAME]}; by default it is the region's own name. Raises `EmptyRegionError` where
+    the subject has none, `DataError` where more than one fits.
+    """
+    anywhere = [where for where in selection.anywhere if where] or [{"region": [selection.region]}]
+    index = select(recording, Selection(selection.region, selection.subject, "", (), anywhere), dim="region")
+    if len(index) > 1:
+        raise DataError(f"{selection.place}: found {len(index)} RDMs for {json.dumps(anywhere)}, expected one; name one region")
+    if recording.sizes["stimulus"] < 3:
+        raise DataError(f"{selection.place}: found {recording.sizes['stimulus']} stimuli, expected at least 3 for an RDM")
+    ids = recording["stimulus_id"].to_numpy().astype(str)
+    return xr.Dataset(
+        {"rdm": (("stimulus", "stimulus_"), recording["rdm"].to_numpy()[index[0]])},
+        coords={"stimulus_id": ("stimulus", ids)},
+        attrs={
+            "subject": selection.subject,
+            "set": selection.set_name,
+            "n_dropped": 0,
+            "dropped": "{}",
+            "dropped_ids": "{}",
+        },
+    )
+
+
+BUILDERS = {"patterns": build_patterns, "rdm": build_rdm}
+
+
+def build_tree(parts: Mapping[str, xr.Dataset], absent: Mapping[str, str], attrs: Mapping[str, Any]) -> xr.DataTree:
+    """One node per subject under a root that says what is missing.
+
+    Raises `DataError` where no subject has anything.
+    """
+    if not parts:
+        reasons = "; ".join(f"{subject}: {reason}" for subject, reason in absent.items())
+        raise DataError(
+            f"region {attrs['region']}: no subject has a neuroid left ({reasons}); correct 'where', or lower min_reliability"
+        )
+    root = xr.Dataset(attrs={**attrs, "absent": json.dumps(dict(absent))})
+    return xr.DataTree.from_dict({"/": root, **{f"/{subject}": part for subject, part in parts.items()}})

@@ -1,0 +1,66 @@
+"""From presentations to trials: repeats of a stimulus side by side, padded with NaN where one is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from isocortex.errors import DataError
+
+
+def repeat_numbers(stimulus: np.ndarray) -> np.ndarray:
+    """k for the k-th presentation (from 0) of its stimulus; `stimulus` is (n_presentations,) of ids or indices."""
+    _, inverse = np.unique(stimulus, return_inverse=True)
+    order = np.argsort(inverse, kind="stable")
+    _, first, counts = np.unique(inverse[order], return_index=True, return_counts=True)
+    numbers = np.empty(len(stimulus), dtype=np.int64)
+    numbers[order] = np.arange(len(stimulus)) - np.repeat(first, counts)
+    return numbers
+
+
+def presented(stimulus_ids: Sequence[str], shown: Sequence[str]) -> list[str]:
+    """Those of `stimulus_ids`, in their order, that occur in `shown` (one id per presentation)."""
+    seen = set(shown)
+    return [stimulus for stimulus in stimulus_ids if stimulus in seen]
+
+
+def trials(response: np.ndarray, shown: Sequence[str], stimulus_ids: Sequence[str]) -> np.ndarray:
+    """Presentations as trials.
+
+    Parameters
+    ----------
+    response : (n_presentations, n_neuroids); shown : the id of each presentation; stimulus_ids : the wanted stimuli, in order.
+
+    Returns
+    -------
+    (n_stimuli, n_repeats, n_neuroids) of the same dtype, repeats in the order shown, NaN where a stimulus was shown less often.
+
+    Raises
+    ------
+    DataError for a wanted stimulus that was never shown.
+    """
+    position = {stimulus: index for index, stimulus in enumerate(stimulus_ids)}
+    index = np.asarray([position.get(stimulus, -1) for stimulus in shown], dtype=np.int64)
+    rows = np.flatnonzero(index >= 0)
+    index = index[rows]
+    counts = np.bincount(index, minlength=len(stimulus_ids))
+    if len(counts) == 0 or counts.min() == 0:
+        missing = stimulus_ids[int(counts.argmin())] if len(counts) else "any"
+        raise DataError(f"trials: no presentation of stimulus {missing!r}; leave it out of the split, or correct the recording")
+    result = np.full((len(stimulus_ids), int(counts.max()), response.shape[1]), np.nan, dtype=response.dtype)
+    result[index, repeat_numbers(index)] = response[rows]
+    return result
+
+
+def average(trial_responses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over valid repeats, and how many there are.
+
+    `trial_responses` is (n_stimuli, n_repeats, n_neuroids) with NaN for a missing one; returns mean (n_stimuli, n_neuroids) in
+    the same dtype (summed in float64; NaN where no repeat is valid) and counts (n_stimuli, n_neuroids).
+    """
+    valid = np.isfinite(trial_responses)
+    counts = valid.sum(axis=1)
+    total = np.where(valid, trial_responses, 0).sum(axis=1, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (total / counts).astype(trial_responses.dtype), counts

@@ -1,0 +1,1 @@
+"""Pages a person decides from: figures, tables and self-contained HTML, made from a region's files and nothing else."""

@@ -1,0 +1,127 @@
+"""Whole pages: one self-contained HTML file per region, and one for the study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from isocortex.reporting import provenance, recorded, tables
+from isocortex.reporting.answer import Answer, answer
+from isocortex.reporting.drawing import Drawing, plain_style
+from isocortex.reporting.figures.geometry import geometry_figure
+from isocortex.reporting.figures.layers import layers_figure
+from isocortex.reporting.figures.neuroids import field_figure, neuroids_figure
+from isocortex.reporting.figures.ranking import ranking_figure
+from isocortex.reporting.figures.rdms import rdm_figure
+from isocortex.reporting.region import Region
+from isocortex.reporting.study import Study
+from isocortex.reporting.tables import Table
+from isocortex.reporting.verdicts import ranked
+from isocortex.reporting.vocabulary import family_of, method_label
+
+if TYPE_CHECKING:
+    from isocortex.inference.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Panel:
+    """All that one method says about a region."""
+
+    method: str
+    title: str
+    role: str
+    answer: Answer
+    ranking_figure: Drawing | None
+    ranking: Table | None
+    differences: Table | None
+    subjects: Table | None
+    figures: Sequence[Drawing]
+
+
+@cache
+def environment() -> Environment:
+    """The templates, with everything escaped that is not made here."""
+    return Environment(
+        loader=PackageLoader("isocortex.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = "../index.html") -> str:
+    """The report of a region as HTML; `verdicts` are inference's, by method; `index` leads to the study's page."""
+    with plain_style():
+        panels = [panel(region, method, verdicts[method]) for method in region.methods]
+        spectrum = geometry_figure(region)
+    first = panels[0].answer if panels else answer(region, None, None)
+    return (
+        environment()
+        .get_template("region.html")
+        .render(
+            region=region,
+            index=index,
+            answer=first,
+            panels=panels,
+            geometry_figure=spectrum,
+            geometry_table=tables.geometry_table(region),
+            recording=recorded.recording_table(region),
+            notes=recorded.notes(region),
+            missing=recorded.missing(region),
+            versions=provenance.versions(),
+            settings=provenance.settings(region),
+        )
+    )
+
+
+def panel(region: Region, method: str, verdict: Verdict) -> Panel:
+    """One method's figures and tables."""
+    family = region.family(method)
+    drawings = [
+        layers_figure(region, method, verdict),
+        neuroids_figure(region, method, verdict),
+        field_figure(region, method, ranked(verdict)),
+        rdm_figure(region, method, verdict),
+    ]
+    return Panel(
+        method=method,
+        title=method_label(method),
+        role=f"{family_of(family).title}, {_role(region, method)}",
+        answer=answer(region, method, verdict),
+        ranking_figure=ranking_figure(region, method, verdict),
+        ranking=tables.ranking_table(region, method, verdict),
+        differences=tables.differences_table(region, method),
+        subjects=tables.subjects_table(region, method, verdict),
+        figures=[drawing for drawing in drawings if drawing],
+    )
+
+
+def _role(region: Region, method: str) -> str:
+    if method == region.primary:
+        return "the primary method of the study"
+    return "in place of the primary method" if method == region.leading else "exploratory"
+
+
+def index_page(study: Study) -> str:
+    """The page over all regions of a study, as HTML."""
+    with plain_style():
+        overview = study.overview()
+    return (
+        environment()
+        .get_template("index.html")
+        .render(
+            study=study.title,
+            summary=study.summary(),
+            method=method_label(study.primary),
+            verdicts=study.verdict_lines(),
+            overview=overview,
+            heat=study.heat(),
+            versions=provenance.versions(),
+            digests=study.digests,
+        )
+    )

@@ -1,0 +1,115 @@
+"""Representational dissimilarity matrices from patterns or from their Gram matrix.
+
+A vector of an RDM is its strict upper triangle, row by row, of length n(n − 1)/2.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from isocortex.compute import as_tensor, like_input
+from isocortex.errors import DataError
+
+# A pattern's variance (or squared length) below this part of its mean square is rounding: the pattern is constant (or zero).
+_ROUNDING = 1e-12
+
+
+def _euclidean(gram: torch.Tensor, _row_mean: torch.Tensor, n_features: int) -> torch.Tensor:
+    """Squared Euclidean distance per feature, |x_i − x_j|²/p, as in rsatoolbox."""
+    power = gram.diagonal(dim1=-2, dim2=-1)
+    return (power[..., :, None] + power[..., None, :] - 2.0 * gram).clamp_min(0.0) / n_features
+
+
+def _one_minus_cosine(product: torch.Tensor, reference: torch.Tensor, what: str) -> torch.Tensor:
+    power = product.diagonal(dim1=-2, dim2=-1)
+    flat = power <= _ROUNDING * reference
+    if bool(flat.any()):
+        raise DataError(
+            f"RDM: found {int(flat.sum())} {what} of {flat.numel()}, expected none; "
+            "leave those stimuli out, or choose rdm: euclidean"
+        )
+    length = power.sqrt()
+    return 1.0 - product / (length[..., :, None] * length[..., None, :])
+
+
+def _correlation(gram: torch.Tensor, row_mean: torch.Tensor, n_features: int) -> torch.Tensor:
+    """1 − Pearson correlation of two patterns over features."""
+    covariance = gram / n_features - row_mean[..., :, None] * row_mean[..., None, :]
+    return _one_minus_cosine(covariance, gram.diagonal(dim1=-2, dim2=-1) / n_features, "constant patterns")
+
+
+def _cosine(gram: torch.Tensor, row_mean: torch.Tensor, _n_features: int) -> torch.Tensor:
+    """1 − cosine of the angle between two patterns."""
+    return _one_minus_cosine(gram, torch.ones_like(row_mean) * torch.finfo(gram.dtype).tiny, "patterns of zeros")
+
+
+RDMS = {"correlation": _correlation, "euclidean": _euclidean, "cosine": _cosine}
+
+
+def _vectors(gram: torch.Tensor, row_mean: torch.Tensor, n_features: int, method: str) -> torch.Tensor:
+    if method not in RDMS:
+        raise ValueError(f"RDM: found method {method!r}, expected one of {sorted(RDMS)}")
+    n = gram.shape[-1]
+    if n < 3:
+        raise DataError(f"RDM: found {n} stimuli, expected at least 3; compare needs more stimuli")
+    if not bool(torch.isfinite(gram).all()):
+        raise DataError("RDM: found patterns with NaN or infinite values, expected finite ones; drop those units or stimuli")
+    matrix = RDMS[method](gram, row_mean, n_features)
+    rows, columns = torch.triu_indices(n, n, 1, device=gram.device)
+    return matrix[..., rows, columns]
+
+
+def rdm(patterns: Any, method: str = "correlation") -> Any:
+    """RDM vectors (..., n(n − 1)/2) of patterns (..., n_stimuli, n_features), in float64.
+
+    `method`: "correlation" (1 − r), "euclidean" (squared, per feature) or "cosine". Raises `DataError` for fewer than three
+    stimuli, for values that are not finite, and for patterns without a direction (constant; zero for cosine).
+    """
+    x = as_tensor(patterns, dtype=torch.float64)
+    if x.ndim < 2 or x.shape[-1] == 0:
+        raise DataError(f"RDM: found patterns of shape {tuple(x.shape)}, expected (n_stimuli, n_features)")
+    row_mean = x.mean(dim=-1)
+    if method == "correlation":
+        # Centring first costs little and keeps the digits that a large common offset would take.
+        centred = x - row_mean[..., None]
+        flat = centred.square().sum(-1) <= _ROUNDING * x.square().sum(-1)
+        x, row_mean = torch.where(flat[..., None], torch.zeros_like(x), centred), torch.zeros_like(row_mean)
+    elif method == "euclidean":
+        x = x - x.mean(dim=-2, keepdim=True)
+    return like_input(_vectors(x @ x.mT, row_mean, x.shape[-1], method), patterns)
+
+
+def rdm_from_gram(gram: Any, row_mean: Any, n_features: int, method: str = "correlation") -> Any:
+    """As `rdm`, from the raw Gram matrix X Xᵀ (..., n, n) and the patterns' means (..., n) over `n_features` features."""
+    product = as_tensor(gram, dtype=torch.float64)
+    means = as_tensor(row_mean, device=product.device, dtype=torch.float64)
+    return like_input(_vectors(product, means, n_features, method), gram)
+
+
+def n_stimuli(n_pairs: int) -> int:
+    """The number of stimuli whose RDM has `n_pairs` entries; ValueError where there is none."""
+    n = (1 + math.isqrt(1 + 8 * n_pairs)) // 2
+    if n * (n - 1) // 2 != n_pairs:
+        raise ValueError(f"RDM vector: found {n_pairs} entries, expected n(n - 1)/2 for a whole number n")
+    return n
+
+
+def to_square(vectors: Any) -> Any:
+    """RDM matrices (..., n, n) with a diagonal of zeros, from vectors (..., n(n − 1)/2)."""
+    v = as_tensor(vectors)
+    n = n_stimuli(v.shape[-1])
+    square = v.new_zeros((*v.shape[:-1], n, n))
+    rows, columns = torch.triu_indices(n, n, 1, device=v.device)
+    square[..., rows, columns] = v
+    square[..., columns, rows] = v
+    return like_input(square, vectors)
+
+
+def to_vector(matrices: Any) -> Any:
+    """The strict upper triangle (..., n(n − 1)/2) of matrices (..., n, n)."""
+    m = as_tensor(matrices)
+    rows, columns = torch.triu_indices(m.shape[-1], m.shape[-1], 1, device=m.device)
+    return like_input(m[..., rows, columns], matrices)

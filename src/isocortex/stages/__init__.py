@@ -1,0 +1,1 @@
+"""The commands: each stage of the workflow reads files, calls functions of arrays, and writes files, whole or not at all."""

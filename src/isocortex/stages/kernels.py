@@ -1,0 +1,127 @@
+"""Gram matrices and fold decompositions of one model on one stimulus set, shared by all regions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from isocortex.compute import budget_bytes, resolve_device
+from isocortex.encoding.kernels import GramSum, column_blocks, decomposition_bytes, decompositions
+from isocortex.errors import DataError
+from isocortex.storage.atomic import read_json
+from isocortex.storage.store import Store, StoreWriter
+
+RECIPE = 1
+CHUNK_BYTES = 32 << 20
+BLOCK_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Distinct splits by the first eight digits of their digest, and where their stimuli lie in the set."""
+
+    splits: dict[str, Mapping[str, Any]]
+    rows: dict[str, np.ndarray]
+    subjects: dict[str, str]
+    store_decompositions: bool
+
+
+def run(spec: dict[str, Any], device: str) -> None:
+    """Write the kernels store of `spec["options"]` model × set."""
+    options, features = spec["options"], Store(spec["inputs"]["features"])
+    where = resolve_device(device)
+    ids = list(features.sidecar["stimulus_ids"])
+    groups = _wanted(features, options.get("layers"))
+    wanted = [attributes["layer"] for attributes in groups.values()]
+    plan = _plan(spec, ids, len(groups))
+    recipe = {
+        "recipe": options.get("recipe", RECIPE),
+        "layers": wanted,
+        "features": features.sidecar["digest"],
+        "splits": {key: split["digest"] for key, split in plan.splits.items()},
+        "decompositions": plan.store_decompositions,
+    }
+    writer = StoreWriter(spec["output"], recipe, ids)
+    for group, attributes in groups.items():
+        writer.group(group, **attributes)
+        if not writer.has(group, "row_mean", 0, len(ids)):
+            _layer(features, writer, group, plan, where)
+    writer.finish(
+        model=options["model"],
+        set=options["set"],
+        layers=wanted,
+        stimulus_ids=ids,
+        splits=plan.subjects,
+        stored_decompositions=plan.store_decompositions,
+    )
+
+
+def _wanted(features: Store, layers: list[str] | None) -> dict[str, dict[str, Any]]:
+    """Groups of the layers that the study asks for, in the model's order."""
+    known = [attributes["layer"] for attributes in features.groups.values()]
+    missing = [name for name in layers or () if name not in known]
+    if missing:
+        raise DataError(
+            f"{features.path}: found no layer {missing[0]!r}, expected one of {known}; correct `layers` of the model"
+        )
+    return {
+        group: attributes for group, attributes in features.groups.items() if layers is None or attributes["layer"] in layers
+    }
+
+
+def _plan(spec: dict[str, Any], ids: list[str], n_layers: int) -> Plan:
+    position = {name: index for index, name in enumerate(ids)}
+    splits: dict[str, Mapping[str, Any]] = {}
+    rows: dict[str, np.ndarray] = {}
+    subjects: dict[str, str] = {}
+    paths = spec["inputs"].get("splits", {}) if spec["options"].get("encode", True) else {}
+    for subject, path in sorted(paths.items()):
+        split = read_json(path)
+        key = split["digest"][:8]
+        lost = [name for name in split["stimulus_ids"] if name not in position]
+        if lost:
+            raise DataError(
+                f"{spec['inputs']['features']}: found no features for {len(lost)} stimuli of subject {subject} "
+                f"(first {lost[0]!r}), expected all; run the features stage for the whole stimulus set"
+            )
+        subjects[subject] = key
+        splits[key] = split
+        rows[key] = np.array([position[name] for name in split["stimulus_ids"]])
+    needed = n_layers * decomposition_bytes(splits.values())
+    return Plan(splits, rows, subjects, needed <= float(spec["options"].get("kernels_budget_gb", 50)) * 1e9)
+
+
+def _layer(features: Store, writer: StoreWriter, group: str, plan: Plan, device: torch.device) -> None:
+    """Gram, z-scored Grams and decompositions of one layer; the row means last, as the mark of a layer that is whole."""
+    source = features.array(group, "activation")
+    n, n_features = source.shape
+    names = [(key, number) for key, split in plan.splits.items() for number in range(len(split["outer"]))]
+    selections = [(plan.rows[key], np.asarray(plan.splits[key]["outer"][number]["train"])) for key, number in names]
+    total = GramSum(n, selections, device)
+    for part in column_blocks(n_features, n, 1, min(BLOCK_BYTES, budget_bytes(device))):
+        try:
+            total.add(np.asarray(source[:, part]))
+        except DataError as error:
+            raise DataError(f"{features.path}: layer {features.groups[group].get('layer', group)!r}: {error}") from error
+    _put(writer, group, "gram", total.gram.cpu().numpy(), ("stimulus", "stimulus_"))
+    for (key, number), gram in zip(names, total.scored, strict=True):
+        _put(writer, group, f"z_{key}_{number}", gram.cpu().numpy(), ("stimulus", "stimulus_"))
+        if plan.store_decompositions:
+            for fold, (values, vectors) in decompositions(gram, plan.splits[key]["outer"][number]).items():
+                _put(writer, group, f"s_{key}_{number}_{fold}", values, ("component",))
+                _put(writer, group, f"v_{key}_{number}_{fold}", vectors, ("stimulus", "component"))
+    writer.group(group, n_constant=dict(zip((f"{key}_{number}" for key, number in names), total.n_constant, strict=True)))
+    _put(writer, group, "row_mean", total.row_mean.cpu().numpy(), ("stimulus",))
+
+
+def _put(writer: StoreWriter, group: str, name: str, values: np.ndarray, dims: tuple[str, ...]) -> None:
+    rows = max(1, CHUNK_BYTES // max(1, values[:1].nbytes))
+    # Dimensions of one name must agree in length for xarray, so those of subsets carry their own.
+    own = [f"{dim}_{name}" if name not in ("gram", "row_mean") else dim for dim in dims]
+    writer.create(group, name, values.shape, "float64", rows, own)
+    for start in range(0, len(values), rows):
+        writer.write(group, name, start, values[start : start + rows])

@@ -1,0 +1,68 @@
+"""Stage `summarise`: the tables of a region from all its cells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray
+
+from isocortex.inference.comparisons import Candidate, compare_models
+from isocortex.inference.fdr import q_of_rows
+from isocortex.inference.pooling import Draws
+from isocortex.inference.rows import COMPARISON_COLUMNS, rows_from_json, to_frame
+from isocortex.storage.tables import read_netcdf, write_parquet
+
+
+def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (every stage has this signature)
+    """Write `scores.parquet` and `comparisons.parquet` of one region."""
+    cells = [read_netcdf(path) for _, path in sorted(spec["inputs"]["cells"].items())]
+    scores = with_q_region([row for cell in cells for row in rows_from_json(cell.attrs["rows"])])
+    confidence = float(spec["options"].get("confidence", 0.95))
+    comparisons = compare_cells(cells, spec["options"]["region"], confidence)
+    write_parquet(scores, spec["output"]["scores"])
+    write_parquet(comparisons, spec["output"]["comparisons"])
+
+
+def with_q_region(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The table of scores with `q_region`: per method and subject over models (the method decides the family of tests)."""
+    frame = to_frame(rows)
+    frame["q_region"] = q_of_rows(rows, ["region", "family", "method", "subject"])
+    return frame
+
+
+def compare_cells(cells: list[xarray.Dataset], region: str, confidence: float) -> pd.DataFrame:
+    """The table of all pairs of models per method; contaminated models are left out."""
+    by_method: dict[str, list[Candidate]] = {}
+    for cell in cells:
+        rows = [row for row in rows_from_json(cell.attrs["rows"]) if row["is_chosen"] and row["family"] != "geometry"]
+        for method in dict.fromkeys(row["method"] for row in rows):
+            candidate = _candidate(cell, method, [row for row in rows if row["method"] == method])
+            if candidate is not None:
+                by_method.setdefault(method, []).append(candidate)
+    table = [row for method, found in sorted(by_method.items()) for row in compare_models(found, region, method, confidence)]
+    return to_frame(table, COMPARISON_COLUMNS)
+
+
+def _candidate(cell: xarray.Dataset, method: str, rows: list[dict[str, Any]]) -> Candidate | None:
+    """A model's draws, from a cell; None for a contaminated model or one without a score."""
+    own = {row["subject"]: row for row in rows if row["subject"] != "all" and row["score"] is not None}
+    summary = next((row for row in rows if row["subject"] == "all"), None)
+    if summary is None or summary["contaminated"] or summary["score"] is None or not own:
+        return None
+    subjects = tuple(name for name in (str(s) for s in cell["subject"].values) if name in own)
+    drawn = cell["draws"].transpose("method", "subject", "draw").sel({"method": method}).astype(np.float64)
+    pooled = None
+    if "draws_subjects" in cell:
+        stimuli, resampled = (cell[f"draws_{part}"].sel({"method": method}).values for part in ("stimuli", "subjects"))
+        pooled = Draws(stimuli.astype(np.float64), resampled.astype(np.float64), np.asarray(drawn.sel(subject="all").values))
+    return Candidate(
+        model=summary["model"],
+        subjects=subjects,
+        scores=np.array([own[name]["score"] for name in subjects]),
+        draws=drawn.sel(subject=list(subjects)).values.T,
+        pooled=pooled,
+        n_stimuli=int(summary["n_stimuli"] or 0),
+        seed=int(summary["seed"] or 0),
+    )

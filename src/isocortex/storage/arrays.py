@@ -1,0 +1,111 @@
+"""Arrays in files, opened without reading more of them than is asked for."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isocortex.errors import DataError
+
+LOCAL_HEADER = 30  # bytes of a ZIP member's fixed header; the lengths of its name and extra field stand in the last four
+
+
+def open_array(path: Path | str, key: str | None = None) -> Any:
+    """An array-like (`shape`, `dtype`, slicing by rows) in a .npz, .npy, .zarr or netCDF (.nc, .h5) file.
+
+    Members of an .npz that are stored uncompressed, and .npy files, are memory-mapped; Zarr and netCDF are read by slices.
+    `key` may be left out where the file holds one array. Raises `DataError` for a file that is missing, broken, of another
+    format, or without that key.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: missing; check the path, or fetch the data set again")
+    opener = OPENERS.get(path.suffix.lower())
+    if opener is None:
+        raise DataError(f"{path}: found {path.suffix or 'no'} suffix, expected one of {', '.join(sorted(OPENERS))}")
+    try:
+        return opener(path, key)
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path}: not readable as {path.suffix} ({_first_line(error)}); make or fetch the file again"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _choose(path: Path, key: str | None, keys: list[str]) -> str:
+    if key is None and len(keys) == 1:
+        return keys[0]
+    if key is None or key not in keys:
+        raise DataError(f"{path}: found keys {', '.join(sorted(keys)) or 'none'}, expected {key!r}; set key: to one of them")
+    return key
+
+
+def _open_npy(path: Path, key: str | None) -> np.ndarray:  # noqa: ARG001
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _open_npz(path: Path, key: str | None) -> np.ndarray:
+    with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        member = archive.getinfo(_choose(path, key, names) + ".npy")
+    if member.compress_type == zipfile.ZIP_STORED:
+        mapped = _map_member(path, member)
+        if mapped is not None:
+            return mapped
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays[member.filename.removesuffix(".npy")]
+
+
+def _map_member(path: Path, member: zipfile.ZipInfo) -> np.ndarray | None:
+    """Memory map of an uncompressed .npy inside an .npz; None where its bytes cannot be mapped (strings are read instead)."""
+    with open(path, "rb") as stream:
+        stream.seek(member.header_offset)
+        header = stream.read(LOCAL_HEADER)
+        skip = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        stream.seek(member.header_offset + LOCAL_HEADER + skip)
+        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        reader = readers.get(np.lib.format.read_magic(stream))
+        if reader is None:
+            return None
+        shape, fortran, dtype = reader(stream)
+        offset = stream.tell()
+    if dtype.hasobject or dtype.kind in "US" or 0 in shape or shape == ():
+        return None
+    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order="F" if fortran else "C")
+
+
+def _open_zarr(path: Path, key: str | None) -> Any:
+    import zarr
+
+    node = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        return node
+    return node[_choose(path, key, [name for name, _ in node.arrays()])]
+
+
+def _open_netcdf(path: Path, key: str | None) -> Any:
+    import xarray
+
+    with xarray.open_dataset(path) as dataset:
+        names = [str(name) for name in (*dataset.data_vars, *dataset.coords)]
+        chosen = _choose(path, key or (str(*dataset.data_vars) if len(dataset.data_vars) == 1 else None), names)
+        variable = dataset[chosen]
+        return variable.load().to_numpy()
+
+
+OPENERS: dict[str, Callable[[Path, str | None], Any]] = {
+    ".npy": _open_npy,
+    ".npz": _open_npz,
+    ".zarr": _open_zarr,
+    ".nc": _open_netcdf,
+    ".h5": _open_netcdf,
+}

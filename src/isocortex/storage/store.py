@@ -1,0 +1,277 @@
+"""Zarr stores that can be resumed and cannot lie.
+
+A store is a Zarr v3 directory `<name>.zarr` beside a sidecar `<name>.json`. The sidecar is the file that Snakemake sees:
+it is written last and carries the recipe, the shapes and a checksum per file. A journal (`<name>.journal`, one line per
+finished block) says what is already there, so that a killed job goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+from zarr.errors import UnstableSpecificationWarning
+
+from isocortex.errors import StoreError
+from isocortex.storage.atomic import digest_file, digest_json, read_json, replacing, write_json
+
+FORMAT = 1
+
+
+def store_path(sidecar: Path | str) -> Path:
+    """The Zarr directory that belongs to a sidecar."""
+    return Path(sidecar).with_suffix(".zarr")
+
+
+def rebuild_hint(sidecar: Path | str) -> str:
+    """The command that rebuilds one store, for error messages."""
+    return f"rebuild it with: snakemake -f -- {sidecar} (with the --configfile of your study)"
+
+
+class Store:
+    """A finished store, read with its checksums verified.
+
+    Raises `StoreError` where the sidecar or the directory is missing, a file is missing or differs from its checksum, or the
+    recipe is not the expected one.
+    """
+
+    def __init__(self, sidecar: Path | str, recipe: Any = None) -> None:
+        self.path, self.directory = Path(sidecar), store_path(sidecar)
+        if not self.path.exists():
+            raise StoreError(f"{self.path}: missing, so its store is incomplete or was never made; {rebuild_hint(self.path)}")
+        self.sidecar: dict[str, Any] = read_json(self.path)
+        if not isinstance(self.sidecar, dict) or "files" not in self.sidecar:
+            raise StoreError(f"{self.path}: not a sidecar of a store (no 'files'); {rebuild_hint(self.path)}")
+        if recipe is not None and self.sidecar.get("recipe") != json.loads(json.dumps(recipe)):
+            raise StoreError(f"{self.path}: made with another recipe than this study asks for; {rebuild_hint(self.path)}")
+        if not self.directory.is_dir():
+            raise StoreError(f"{self.directory}: missing although its sidecar is there; {rebuild_hint(self.path)}")
+        self._verified: set[str] = set()
+
+    def verify(self, prefix: str = "") -> None:
+        """Check the SHA-256 of every file whose name starts with `prefix`."""
+        for name, expected in self.sidecar["files"].items():
+            if not name.startswith(prefix) or name in self._verified:
+                continue
+            file = self.directory / name
+            if not file.is_file():
+                raise StoreError(f"{file}: missing from its store; {rebuild_hint(self.path)}")
+            found = digest_file(file)
+            if found != expected:
+                raise StoreError(
+                    f"{file}: corrupt, checksum is {found[:12]}…, expected {expected[:12]}…; {rebuild_hint(self.path)}"
+                )
+            self._verified.add(name)
+
+    @property
+    def groups(self) -> dict[str, dict[str, Any]]:
+        """Attributes of each group by group name ('000', '001', …)."""
+        return self.sidecar.get("groups", {})
+
+    def array(self, group: str, name: str) -> zarr.Array[Any]:
+        """A verified Zarr array; index it with [...] or with a slice of rows."""
+        key = f"{group}/{name}" if group else name
+        self.verify(f"{key}/")
+        try:
+            found = zarr.open_group(self.directory, mode="r", zarr_format=3)[key]
+        except KeyError as error:
+            raise StoreError(f"{self.directory}: holds no array {key!r}; {rebuild_hint(self.path)}") from error
+        if not isinstance(found, zarr.Array):
+            raise StoreError(f"{self.directory}: {key!r} is not an array; {rebuild_hint(self.path)}")
+        return found
+
+    def read(self, group: str, name: str, rows: slice = slice(None)) -> np.ndarray:
+        """Rows of a verified array as NumPy."""
+        return np.asarray(self.array(group, name)[rows])
+
+
+class StoreWriter:
+    """Writes a store block by block, resuming what an earlier job with the same recipe left.
+
+    Parameters
+    ----------
+    sidecar : the JSON file that declares the store whole; its store is `sidecar.with_suffix('.zarr')`.
+    recipe : JSON-able; a store of another recipe is discarded.
+    rows : one key per row of the arrays (say, stimulus digests). A store of the same recipe with other rows is kept aside as
+        `donor_rows` (key → row) readable through `donor(group, name)` until `finish`.
+    """
+
+    def __init__(self, sidecar: Path | str, recipe: Any, rows: Sequence[str] = ()) -> None:
+        self.sidecar, self.directory = Path(sidecar), store_path(sidecar)
+        self.recipe, self.rows = json.loads(json.dumps(recipe)), list(rows)
+        self.donor_directory = self.directory.with_name(f".{self.directory.stem}.old.zarr")
+        self.donor_rows: dict[str, int] = {}
+        self._done: dict[str, str] = {}
+        self.sidecar.parent.mkdir(parents=True, exist_ok=True)
+        self.sidecar.unlink(missing_ok=True)
+        self._adopt()
+        self.root = zarr.open_group(self.directory, mode="a", zarr_format=3)
+        if not _journal(self.directory).exists():
+            self._note({"recipe": self.recipe, "rows": self.rows, "format": FORMAT})
+
+    def _adopt(self) -> None:
+        """Keep what is there if recipe and rows match; else make it a donor, or discard it."""
+        head, done = _read_journal(self.directory)
+        if head is None or head.get("recipe") != self.recipe or head.get("format") != FORMAT:
+            _discard(self.directory)
+        elif head.get("rows") != self.rows:
+            _discard(self.donor_directory)
+            _journal(self.directory).rename(_journal(self.donor_directory))
+            self.directory.rename(self.donor_directory)
+        else:
+            self._done = done
+        donor_head, donor_done = _read_journal(self.donor_directory)
+        if donor_head is not None and donor_head.get("recipe") == self.recipe:
+            self.donor_rows = {key: row for row, key in enumerate(donor_head["rows"])}
+            self._donor_done = donor_done
+        else:
+            _discard(self.donor_directory)
+
+    def _note(self, line: dict[str, Any]) -> None:
+        with open(_journal(self.directory), "a", encoding="utf-8") as journal:
+            journal.write(json.dumps(line) + "\n")
+
+    def donor(self, group: str, name: str) -> zarr.Array[Any] | None:
+        """The same array in the store that had other rows, if it was finished there."""
+        if not self.donor_rows or not self.donor_directory.is_dir():
+            return None
+        root = zarr.open_group(self.donor_directory, mode="r", zarr_format=3)
+        key = f"{group}/{name}"
+        if key not in root:
+            return None
+        array = root[key]
+        if not isinstance(array, zarr.Array) or len([n for n in self._donor_done if n.startswith(f"{key}/c/")]) < array.nchunks:
+            return None
+        return array
+
+    def group(self, name: str, **attributes: Any) -> None:
+        """Make a group (or refresh its attributes)."""
+        group = self.root.require_group(name)
+        group.update_attributes(attributes)
+
+    def create(self, group: str, name: str, shape: Sequence[int], dtype: str, rows_per_chunk: int, dims: Sequence[str]) -> None:
+        """Make an array, chunked by rows; one that is there with the same shape and type is kept."""
+        where = self.root.require_group(group) if group else self.root
+        if name in where:
+            there = where[name]
+            if isinstance(there, zarr.Array) and there.shape == tuple(shape) and there.dtype == np.dtype(dtype):
+                return
+            prefix = f"{group}/{name}/" if group else f"{name}/"
+            self._done = {key: value for key, value in self._done.items() if not key.startswith(prefix)}
+            del where[name]
+        chunks = (max(1, min(rows_per_chunk, shape[0])), *[max(1, size) for size in shape[1:]])
+        where.create_array(
+            name=name,
+            shape=tuple(shape),
+            dtype=dtype,
+            chunks=chunks,
+            compressors=ZstdCodec(level=1),
+            dimension_names=list(dims),
+        )
+
+    def _array(self, group: str, name: str) -> zarr.Array[Any]:
+        array = self.root[f"{group}/{name}" if group else name]
+        if not isinstance(array, zarr.Array):
+            raise StoreError(f"{self.directory}: {group}/{name} is not an array; delete the store and run again")
+        return array
+
+    def _chunk_files(self, group: str, name: str, start: int, stop: int) -> list[str]:
+        array = self._array(group, name)
+        step, key = array.chunks[0], f"{group}/{name}" if group else name
+        rest = "/0" * (array.ndim - 1)
+        return [f"{key}/c/{index}{rest}" for index in range(start // step, (stop + step - 1) // step)]
+
+    def has(self, group: str, name: str, start: int, stop: int) -> bool:
+        """Whether rows `start:stop` were written before and their chunks still have their checksums."""
+        try:
+            files = self._chunk_files(group, name, start, stop)
+        except KeyError:
+            return False
+        return all(
+            file in self._done and (self.directory / file).is_file() and digest_file(self.directory / file) == self._done[file]
+            for file in files
+        )
+
+    def write(self, group: str, name: str, start: int, values: np.ndarray) -> None:
+        """Write rows from `start` (a chunk boundary) and note their checksums."""
+        # A chunk of zeros must be written too: one left out could not be told from one that was lost.
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            self._array(group, name)[start : start + len(values)] = values
+        for file in self._chunk_files(group, name, start, start + len(values)):
+            self._done[file] = digest_file(self.directory / file)
+            self._note({"file": file, "sha256": self._done[file]})
+
+    def finish(self, **extra: Any) -> None:
+        """Declare the store whole: write the sidecar, drop the donor."""
+        groups = {name: dict(group.attrs) for name, group in sorted(self.root.groups())}
+        write_sidecar(self.sidecar, self.recipe, groups=groups, **extra)
+        _discard(self.donor_directory)
+
+
+def _journal(directory: Path) -> Path:
+    """A journal lies beside its store: inside, Zarr would take it for a stray."""
+    return directory.with_suffix(".journal")
+
+
+def _discard(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    _journal(directory).unlink(missing_ok=True)
+
+
+def _read_journal(directory: Path) -> tuple[dict[str, Any] | None, dict[str, str]]:
+    """Head line and checksums of a store's journal; a torn last line is left out."""
+    try:
+        lines = _journal(directory).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None, {}
+    if not directory.is_dir():
+        return None, {}
+    parsed: list[dict[str, Any]] = []
+    for line in lines:
+        try:
+            parsed.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    if not parsed or "recipe" not in parsed[0]:
+        return None, {}
+    return parsed[0], {line["file"]: line["sha256"] for line in parsed[1:]}
+
+
+def write_sidecar(sidecar: Path | str, recipe: Any, **extra: Any) -> None:
+    """Write the sidecar of a finished store: recipe, a checksum per file, a digest of all of them, and `extra`."""
+    directory = store_path(sidecar)
+    files = {
+        file.relative_to(directory).as_posix(): digest_file(file) for file in sorted(directory.rglob("*")) if file.is_file()
+    }
+    write_json(sidecar, {"format": FORMAT, "recipe": recipe, "digest": digest_json(files), "files": files, **extra})
+
+
+def write_dataset_store(dataset: Any, sidecar: Path | str, recipe: Any, **extra: Any) -> None:
+    """Write an `xarray.Dataset` as a store (atomically) and its sidecar (last)."""
+    Path(sidecar).unlink(missing_ok=True)
+    directory = store_path(sidecar)
+    with replacing(directory) as temporary, warnings.catch_warnings():
+        # Strings have no Zarr v3 specification yet; xarray reads back what it wrote, which is all that is needed here.
+        warnings.filterwarnings("ignore", category=UnstableSpecificationWarning)
+        shutil.rmtree(directory, ignore_errors=True)
+        dataset.to_zarr(temporary, mode="w", zarr_format=3, consolidated=False)
+    write_sidecar(sidecar, recipe, **extra)
+
+
+def read_dataset_store(sidecar: Path | str, recipe: Any = None) -> Any:
+    """Read a store that holds one `xarray.Dataset`, every checksum verified; the data are loaded."""
+    import xarray
+
+    store = Store(sidecar, recipe)
+    store.verify()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UnstableSpecificationWarning)
+        with xarray.open_zarr(store.directory, zarr_format=3, consolidated=False) as dataset:
+            return dataset.load()

@@ -1,0 +1,98 @@
+"""A digest of the code that a job's numbers come from: the syntax of its import closure, without docstrings and comments.
+
+Snakemake does not track a package on disk; this digest goes into `params`, so that a change of a method reruns its jobs and
+nothing else, and a change of comments, docstrings or layout reruns nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from isocortex.digests import digest_bytes, digest_json
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+# Methods are bound to functions by name, which no import statement shows; a test holds this equal to the tables.
+METHOD_MODULES: dict[str, str] = {
+    "ridge": "isocortex.encoding.ridge",
+    "factorized": "isocortex.encoding.readouts.factorized",
+    "rsa": "isocortex.similarity.rsa",
+    "participation_ratio": "isocortex.geometry.dimensionality",
+}
+
+# Stages that follow their code; those of results/shared follow `recipes.RECIPES`.
+STAGES = ("splits", "region", "encode", "readout", "compare", "geometry", "summarise", "report", "across", "index")
+
+
+def code_digest(stage: str, methods: Iterable[str] = ()) -> str:
+    """Sixteen hex digits for the code of a stage with the given methods.
+
+    Raises KeyError for a method that is not in `METHOD_MODULES`.
+    """
+    roots = [f"isocortex.stages.{stage}", *(METHOD_MODULES[method] for method in methods)]
+    modules = closure(roots)
+    return digest_json({name: module_digest(name) for name in modules})[:16]
+
+
+def closure(roots: Iterable[str]) -> list[str]:
+    """All modules of the package that the roots import, directly or not, sorted."""
+    found: set[str] = set()
+    queue = list(roots)
+    while queue:
+        name = queue.pop()
+        if name in found or module_file(name) is None:
+            continue
+        found.add(name)
+        queue += _imports(name)
+    return sorted(found)
+
+
+def module_file(name: str) -> Path | None:
+    """The file of a module of this package; None for anything else."""
+    parts = name.split(".")
+    if parts[0] != "isocortex":
+        return None
+    base = PACKAGE.joinpath(*parts[1:])
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if len(parts) > 1 and candidate.is_file():
+            return candidate
+    return None
+
+
+@cache
+def _tree(name: str) -> ast.Module:
+    file = module_file(name)
+    return ast.parse(file.read_bytes()) if file else ast.Module([], [])
+
+
+@cache
+def _imports(name: str) -> tuple[str, ...]:
+    """Modules of the package that a module imports, at its top or inside a function, save those for type checking only."""
+    names: list[str] = []
+    stack: list[ast.AST] = [_tree(name)]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            stack += node.orelse
+        else:
+            stack += ast.iter_child_nodes(node)
+    return tuple(dict.fromkeys(n for n in names if n.startswith("isocortex.")))
+
+
+@cache
+def module_digest(name: str) -> str:
+    """SHA-256 of a module's syntax tree without docstrings."""
+    tree = _tree(name)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.body:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+                node.body = node.body[1:] or [ast.Pass()]
+    return digest_bytes(ast.dump(tree, annotate_fields=False).encode())

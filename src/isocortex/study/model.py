@@ -1,0 +1,244 @@
+"""A study: read from YAML, validated once, with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from isocortex.errors import StudyError
+from isocortex.study import options as opt
+from isocortex.study.catalogue import Dataset, dataset_of, read_yaml
+from isocortex.study.explain import parse, unknown
+from isocortex.study.identifiers import check_id, check_unique
+from isocortex.study.regions import RegionPlan, plan_regions
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated study; what the workflow and the commands read.
+
+    `models` holds each model's entry in full (twins expanded, defaults filled); `regions` what each region takes from whom.
+    """
+
+    name: str
+    label: str
+    options: opt.StudyOptions
+    dataset: Dataset
+    dataset_entry: Entry
+    subjects: dict[str, Entry]
+    models: dict[str, Entry]
+    regions: dict[str, RegionPlan]
+    directory: Path
+    configfile: str | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def from_mapping(
+        cls, mapping: Mapping[str, Any], *, origin: str | Path | None = None, catalogue: str | Path = "config/datasets.yaml"
+    ) -> Study:
+        """Validate a mapping (the YAML of a study, as Snakemake's `config` holds it).
+
+        Parameters
+        ----------
+        origin : the file it came from; files beside the study are found from there.
+        catalogue : the YAML of catalogued data sets.
+
+        Raises
+        ------
+        StudyError : one line that says which key, what was found, what is allowed.
+        """
+        where = str(origin or "")
+        try:
+            return cls._build(mapping, Path(origin).parent if origin else Path(), origin, catalogue)
+        except StudyError as error:
+            raise StudyError(f"{where}: {error}" if where else str(error)) from None
+
+    @classmethod
+    def _build(cls, mapping: Mapping[str, Any], directory: Path, origin: str | Path | None, catalogue: str | Path) -> Study:
+        options = parse(opt.StudyOptions, dict(mapping), "")
+        name, dataset, entry = dataset_of(options, catalogue)
+        subjects = _subjects(options, entry)
+        models = _models(options)
+        _check_readout_layers(options, models)
+        regions = plan_regions(options, dataset, subjects)
+        _check_trained_on(models, dataset)
+        study = cls(
+            name=options.study,
+            label=options.label or options.study,
+            options=options,
+            dataset=dataset.model_copy(update={"name": name}),
+            dataset_entry=entry,
+            subjects=subjects,
+            models=models,
+            regions=regions,
+            directory=directory,
+            configfile=str(origin) if origin else None,
+        )
+        _check_primary(study)
+        return study
+
+    @property
+    def level(self) -> str:
+        """'patterns' (responses) or 'rdm' (only RDMs: encoders and readouts are then not planned)."""
+        return self.dataset.level
+
+    @property
+    def stimulus_sets(self) -> dict[str, list[str]]:
+        """Stimulus sets that the study's subjects saw → those subjects."""
+        sets: dict[str, list[str]] = {}
+        for subject, entry in self.subjects.items():
+            sets.setdefault(entry["stimuli"], []).append(subject)
+        return sets
+
+    def encoders(self, region: str) -> dict[str, Entry]:
+        """Encoders of a region with their options; none where there are only RDMs."""
+        return {} if self.level == "rdm" else _methods(self.options.encode, self.regions[region].encode, "encode", region)
+
+    def readouts(self, region: str) -> dict[str, Entry]:
+        """Readouts of a region with their options."""
+        if self.level == "rdm":
+            return {}
+        found = _methods(self.options.readout, self.regions[region].readout, "readout", region)
+        found.pop("layers", None)
+        return found
+
+    def metrics(self, region: str, family: str | None = None) -> dict[str, Entry]:
+        """Metrics of a region (of one family) with their options."""
+        found = _methods(self.options.compare, self.regions[region].compare, "compare", region)
+        usable = {name: value for name, value in found.items() if self.level != "rdm" or name not in opt.NEEDS_PATTERNS}
+        return {name: value for name, value in usable.items() if family is None or opt.FAMILIES[name] == family}
+
+    def families(self, region: str) -> list[str]:
+        """Families of metrics that a region is compared by."""
+        return sorted({opt.FAMILIES[name] for name in self.metrics(region)})
+
+    def descriptors(self) -> dict[str, Entry]:
+        """Descriptors of geometry with their options; none where there are only RDMs."""
+        return {} if self.level == "rdm" else _as_geometry(self.options.geometry)
+
+    @property
+    def primary(self) -> str:
+        """The method that the answer is given by."""
+        if self.options.inference.primary:
+            return self.options.inference.primary
+        region = next(iter(self.regions))
+        return next(iter([*self.encoders(region), *self.metrics(region), *self.readouts(region)]), "")
+
+    def contaminated(self, model: str) -> list[str]:
+        """Subjects whose data the model's weights saw."""
+        seen = self.models[model]["trained_on"]
+        return [s for s in self.subjects if self.dataset.name in seen or f"{self.dataset.name}/{s}" in seen]
+
+
+def load_study(path: str | Path, catalogue: str | Path = "config/datasets.yaml") -> Study:
+    """Read and validate a study's YAML file."""
+    mapping = read_yaml(path)
+    if not isinstance(mapping, dict):
+        raise StudyError(f"{path}: found {type(mapping).__name__}, expected a mapping with the keys study, dataset, models …")
+    return Study.from_mapping(mapping, origin=path, catalogue=catalogue)
+
+
+def _methods(study_wide: opt.Options, of_region: Entry | None, key: str, region: str) -> dict[str, Entry]:
+    """Methods with their options; a region's own options go over the study's, key by key."""
+    chosen = study_wide.model_dump(exclude_none=True)
+    for name, value in (of_region or {}).items():
+        if value is None or isinstance(value, dict):
+            chosen[name] = {**chosen.get(name, {}), **(value or {})}
+        else:
+            chosen[name] = value
+    return parse(type(study_wide), chosen, f"regions.{region}.{key}").model_dump(exclude_none=True)
+
+
+def _as_geometry(value: opt.Geometry | list[str]) -> dict[str, Entry]:
+    if isinstance(value, opt.Geometry):
+        return value.model_dump(exclude_none=True)
+    for name in value:
+        if name not in opt.GEOMETRY:
+            raise unknown("geometry", name, opt.GEOMETRY, "descriptor")
+    return parse(opt.Geometry, {name: {} for name in value}, "geometry").model_dump(exclude_none=True)
+
+
+def _subjects(options: opt.StudyOptions, entry: Entry) -> dict[str, Entry]:
+    wanted = list(entry["subjects"]) if options.subjects == "all" else list(options.subjects)
+    for subject in wanted:
+        try:
+            check_id(subject, "a subject")
+        except ValueError as error:
+            raise StudyError(f"subjects: {error}") from None
+        if subject not in entry["subjects"]:
+            raise unknown("subjects", subject, entry["subjects"], "subject")
+    if len(set(wanted)) < len(wanted):
+        raise StudyError(f"subjects: found {wanted}, expected each subject once")
+    return {subject: entry["subjects"][subject] for subject in wanted}
+
+
+def _models(options: opt.StudyOptions) -> dict[str, Entry]:
+    for name in options.models:
+        try:
+            check_id(name, "a model")
+        except ValueError as error:
+            raise StudyError(f"models: {error}") from None
+    try:
+        check_unique(options.models, "models")
+    except ValueError as error:
+        raise StudyError(str(error)) from None
+    return {name: _model(name, options.models, ()) for name in options.models}
+
+
+def _model(name: str, entries: Mapping[str, Any], seen: tuple[str, ...]) -> Entry:
+    """One model's entry in full; an untrained twin takes all that it does not say from the model it is like."""
+    entry, where = entries[name], f"models.{name}"
+    if "like" in entry:
+        other = entry["like"]
+        if other not in entries or other == name or other in seen:
+            raise unknown(f"{where}.like", other, [n for n in entries if n != name and n not in seen], "model")
+        base = _model(other, entries, (*seen, name))
+        if base["source"] not in opt.SOURCES_WITH_WEIGHTS:
+            raise StudyError(
+                f"{where}.like: {other!r} is of source {base['source']!r}, which has no weights, so it has no twin; "
+                f"expected a model of source {' or '.join(opt.SOURCES_WITH_WEIGHTS)}"
+            )
+        keep = {key: value for key, value in base.items() if key not in ("label", "trained_on")}
+        entry = {**keep, **{key: value for key, value in entry.items() if key != "like"}}
+    source = entry.get("source")
+    if source is None:
+        raise StudyError(f"{where}: missing source; expected one of {', '.join(opt.SOURCES)}, or like: another model")
+    if source not in opt.SOURCES:
+        raise unknown(f"{where}.source", source, opt.SOURCES, "source")
+    parsed = parse(opt.SOURCES[source], entry, where)
+    return parsed.model_dump()
+
+
+def _check_readout_layers(options: opt.StudyOptions, models: dict[str, Entry]) -> None:
+    for model, layers in options.readout.layers.items():
+        if model not in models:
+            raise unknown("readout.layers", model, models, "model")
+        for layer in layers:
+            offered = models[model].get("layers")
+            if offered is not None and layer not in offered:
+                raise unknown(f"readout.layers.{model}", layer, offered, "layer")
+
+
+def _check_trained_on(models: dict[str, Entry], dataset: Dataset) -> None:
+    for name, entry in models.items():
+        for seen in entry["trained_on"]:
+            data, _, subject = seen.partition("/")
+            if data == dataset.name and subject and subject not in dataset.subjects:
+                raise unknown(f"models.{name}.trained_on", seen, [f"{data}/{s}" for s in dataset.subjects], "subject")
+
+
+def _check_primary(study: Study) -> None:
+    """Options of every region are parsed here, so that a bad one is told before any job starts."""
+    offered: set[str] = set()
+    for region in study.regions:
+        offered |= {*study.encoders(region), *study.metrics(region), *study.readouts(region)}
+    study.descriptors()
+    primary = study.options.inference.primary
+    if primary and primary not in offered:
+        raise unknown("inference.primary", primary, sorted(offered), "method")
+    if not offered:
+        raise StudyError("encode, compare and readout are all empty; name at least one method, as compare: {rsa: {}}")

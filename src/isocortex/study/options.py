@@ -1,0 +1,263 @@
+"""Every name and option type that a study may use. Tables elsewhere bind these names to functions; a test keeps them equal."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    field_validator,
+    model_validator,
+)
+
+from isocortex.study.identifiers import check_id
+
+Number = StrictFloat | StrictInt
+Fraction = Annotated[float, Field(ge=0, lt=1, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
+
+
+class Options(BaseModel):
+    """A mapping of the study with known keys only; defaults fill what is left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- encoders and readouts ---------------------------------------------------------------------------------------------
+
+
+class Ridge(Options):
+    """Ridge regression with one penalty per neuroid."""
+
+    alphas: Literal["auto"] | Annotated[list[Positive], Field(min_length=1)] = "auto"
+
+
+class Encode(Options):
+    """Encoders: features → responses by regression."""
+
+    ridge: Ridge | None = None
+
+
+class Factorized(Options):
+    """Factorised readout: one spatial mask and one feature vector per neuroid (Klindt et al. 2017)."""
+
+    epochs: Count = 200
+    patience: Count = 10
+    batch: Count = 64
+    learning_rate: Positive = 0.01
+    sparsity: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.0
+    seed: Seed = 0
+
+
+class Readout(Options):
+    """Readouts: trained heads on spatial feature maps; `layers` says which layers of which models give their maps."""
+
+    factorized: Factorized | None = None
+    layers: dict[StrictStr, Annotated[list[StrictStr], Field(min_length=1)]] = {}
+
+
+# --- metrics and geometry ----------------------------------------------------------------------------------------------
+
+
+class Rsa(Options):
+    """Representational similarity analysis."""
+
+    rdm: Literal["correlation", "euclidean", "cosine"] = "correlation"
+    compare: Literal["rho_a", "spearman", "pearson", "tau_a", "cosine"] = "rho_a"
+
+
+class Compare(Options):
+    """Metrics between a region and a layer."""
+
+    rsa: Rsa | None = None
+
+
+class ParticipationRatio(Options):
+    """(Σλ)²/Σλ² of the covariance."""
+
+
+class Geometry(Options):
+    """Descriptors of one representation by itself."""
+
+    participation_ratio: ParticipationRatio | None = None
+
+
+ENCODERS = tuple(Encode.model_fields)
+READOUTS = tuple(name for name in Readout.model_fields if name != "layers")
+METRICS = tuple(Compare.model_fields)
+GEOMETRY = tuple(Geometry.model_fields)
+FAMILIES: dict[str, str] = {"rsa": "rdm"}  # metric → family: one compare job, and one file, per family
+NEEDS_PATTERNS: frozenset[str] = frozenset()  # metrics that an RDM alone cannot give
+
+
+# --- models ------------------------------------------------------------------------------------------------------------
+
+
+class Model(Options):
+    """What every model may say."""
+
+    label: StrictStr | None = None
+    trained_on: list[StrictStr] = []
+
+
+class Pixels(Model):
+    """The image itself, made small."""
+
+    source: Literal["pixels"]
+    size: Annotated[int, Field(ge=2, le=512, strict=True)] = 32
+    color: StrictBool = True
+
+
+class Gabor(Model):
+    """An energy pyramid of Gabor filters: a model of V1."""
+
+    source: Literal["gabor"]
+    size: Annotated[int, Field(ge=16, le=1024, strict=True)] = 96
+    orientations: Annotated[int, Field(ge=2, le=32, strict=True)] = 8
+    scales: Annotated[int, Field(ge=1, le=8, strict=True)] = 5
+
+
+class Place(Options):
+    """An array in a file."""
+
+    path: StrictStr
+    key: StrictStr | None = None
+    ids: StrictStr | None = None
+
+
+class Precomputed(Model):
+    """Activations that the user has: NPZ, NPY, Zarr or NetCDF."""
+
+    source: Literal["precomputed"]
+    path: StrictStr | None = None
+    key: StrictStr | None = None
+    ids: StrictStr | None = None
+    layers: Annotated[dict[StrictStr, Place], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Precomputed:
+        if (self.path is None) == (self.layers is None):
+            raise ValueError(
+                "give either path (one layer) or layers (a mapping of layer name → {path, key}), not both or neither"
+            )
+        return self
+
+
+class Callable(Model):
+    """Any torch.nn.Module that a Python function builds."""
+
+    source: Literal["callable"]
+    call: StrictStr
+    weights: StrictStr | None = None
+    options: dict[StrictStr, Any] = {}
+    layers: Annotated[list[StrictStr], Field(min_length=1)]
+    pool: Literal["none", "gap"] | Count | dict[StrictStr, Literal["none", "gap"] | Count] = "none"
+    preprocess: Literal["model", "imagenet", "unit"] = "model"
+    batch: Count = 32
+    seed: Seed = 0
+
+    @field_validator("call")
+    @classmethod
+    def _names_a_function(cls, value: str) -> str:
+        if value.count(":") != 1 or not all(value.split(":")):
+            raise ValueError(f"found {value!r}, expected 'package.module:function' or 'file.py:function'")
+        return value
+
+
+class Labels(Model):
+    """Label columns of the stimulus table as features: category models."""
+
+    source: Literal["labels"]
+    columns: Annotated[list[StrictStr], Field(min_length=1)]
+
+
+SOURCES: dict[str, type[Model]] = {
+    "pixels": Pixels,
+    "gabor": Gabor,
+    "precomputed": Precomputed,
+    "callable": Callable,
+    "labels": Labels,
+}
+SOURCES_WITH_WEIGHTS = ("callable",)
+
+
+# --- regions, splits, inference ----------------------------------------------------------------------------------------
+
+
+class Region(Options):
+    """A named set of neuroids: by default the data set's region of that name."""
+
+    label: StrictStr | None = None
+    of: StrictStr | None = None
+    any_of: Annotated[list[StrictStr], Field(min_length=1)] | None = None
+    where: dict[StrictStr, Annotated[list[StrictStr], Field(min_length=1)]] | None = None
+    min_reliability: Fraction | None = None
+    encode: dict[str, Any] | None = None
+    readout: dict[str, Any] | None = None
+    compare: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Region:
+        if sum(way is not None for way in (self.of, self.any_of, self.where)) > 1:
+            raise ValueError("give at most one of of, any_of, where")
+        return self
+
+
+class Splits(Options):
+    """Which stimuli are held out; test: 0 means cross-validation over all stimuli."""
+
+    test: Fraction = 0.2
+    folds: Annotated[int, Field(ge=2, le=1000, strict=True)] = 5
+    groups: StrictStr | None = None
+    seed: Seed = 0
+
+
+class Inference(Options):
+    """How numbers get their nulls and intervals."""
+
+    primary: StrictStr | None = None
+    generalise: Literal["stimulus"] = "stimulus"
+    confidence: Annotated[float, Field(gt=0.5, lt=1, strict=True)] = 0.95
+    seed: Seed = 0
+    draws: Annotated[int, Field(ge=100, le=100_000, strict=True)] = 1000
+    permutations: Literal["auto"] | Annotated[int, Field(ge=99, le=1_000_000, strict=True)] = "auto"
+
+
+class StudyOptions(Options):
+    """The keys of a study."""
+
+    study: StrictStr
+    label: StrictStr | None = None
+    dataset: StrictStr | dict[str, Any]
+    accept_terms: StrictBool = False
+    subjects: Literal["all"] | Annotated[list[Any], Field(min_length=1)] = "all"
+    regions: dict[Any, Region | None] | Literal["all"] = "all"
+    models: Annotated[dict[Any, dict[str, Any]], Field(min_length=1)]
+    splits: Splits = Splits()
+    encode: Encode = Encode(ridge=Ridge())
+    readout: Readout = Readout()
+    compare: Compare = Compare(rsa=Rsa())
+    geometry: Geometry | list[StrictStr] = Geometry()
+    inference: Inference = Inference()
+    kernels_budget_gb: Positive = 50.0
+    device: StrictStr = "auto"
+
+    @field_validator("study")
+    @classmethod
+    def _study_is_an_id(cls, value: str) -> str:
+        return check_id(value, "study")
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value: str) -> str:
+        if value not in ("auto", "cpu", "cuda") and not (value.startswith("cuda:") and value[5:].isdigit()):
+            raise ValueError(f"found {value!r}, expected auto, cpu, cuda or cuda:<number>")
+        return value

@@ -1,0 +1,38 @@
+"""Where the shared oracles and recordings lie; absent elsewhere, never in CI."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("ISOCORTEX_SHARED", ROOT.parent / "shared"))
+
+
+def _shared(folder: str) -> Path:
+    path = SHARED / folder
+    if not path.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"{path} is absent, and in CI it must be there")
+        pytest.skip(f"{path} is absent: set ISOCORTEX_SHARED to the folder that holds it")
+    return path
+
+
+@pytest.fixture(scope="session")
+def oracles() -> Path:
+    """Inputs and reference outputs of other implementations."""
+    return _shared("oracles")
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """Real recordings, laid out as `<dataset>/<path>`."""
+    return Path(os.environ["ISOCORTEX_MIRROR"]) if os.environ.get("ISOCORTEX_MIRROR") else _shared("data")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return ROOT

@@ -1,0 +1,149 @@
+"""Layer choice, nulls and draws of predictions; the mean over subjects; prevalence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from isocortex.encoding.scores import pearson
+from isocortex.inference.encoder_cells import all_draws, mean_over_subjects
+from isocortex.inference.encoder_nulls import Settings, choose
+from isocortex.inference.encoders import Predictions, evaluate
+from isocortex.inference.resampling import stimulus_counts
+from isocortex.inference.subjects import prevalence, prevalence_note
+
+N, V, TEST = 60, 5, 20
+SETTINGS = Settings(draws=100, permutations=199)
+
+
+def predictions(quality, seed=0, noise=1.0):
+    """One outer split; layer l predicts with noise 1/quality[l]."""
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=(N, V))
+    train = list(range(TEST, N))
+    made = [y + noise * rng.normal(size=(N, V)) / q if q else rng.normal(size=(N, V)) for q in quality]
+    outer = [{"train": train, "test": list(range(TEST)), "inner": [train[:20], train[20:]]}]
+    trials = (y[:, None] + 0.3 * rng.normal(size=(N, 3, V))).astype("f4")
+    return Predictions(
+        ids=[f"s{index}" for index in range(N)],
+        y=torch.as_tensor(y),
+        trials=trials,
+        outer=outer,
+        test=[[torch.as_tensor(part[:TEST])] for part in made],
+        oof=[[torch.as_tensor(part[TEST:])] for part in made],
+        penalty=np.ones((len(quality), 1, V)),
+        alpha_at_edge=np.zeros((len(quality), 1)),
+    )
+
+
+def test_the_best_layer_on_training_stimuli_wins_whatever_the_test_says():
+    fit = predictions([0, 2])
+    spoiled = replace(fit, test=[fit.test[1], fit.test[0]])
+    result = evaluate(spoiled, SETTINGS)
+    assert result.chosen == 1
+    assert result.votes.tolist() == [0, 1]
+    assert result.layer_score[0] > result.layer_score[1] == pytest.approx(result.score)
+    assert result.p > 0.01
+
+
+def test_draws_are_scores_of_repeated_stimuli():
+    fit = predictions([0, 2])
+    result = evaluate(fit, SETTINGS)
+    counts = stimulus_counts(fit.ids[:TEST], 100, 0)
+    for draw in (0, 57):
+        rows = np.repeat(np.arange(TEST), counts[draw])
+        r = pearson(fit.test[1][0].numpy()[rows], fit.y.numpy()[rows])
+        assert result.draws[draw] == pytest.approx(np.median(r))
+    assert (result.neuroids["ci_low"] < result.neuroids["r"]).all()
+
+
+def test_layers_alike_share_the_votes():
+    votes = evaluate(predictions([1, 1]), SETTINGS).votes
+    assert votes.sum() == pytest.approx(1)
+    assert votes.min() > 0
+
+
+def test_null_per_neuroid():
+    result = evaluate(predictions([2]), SETTINGS)
+    values = result.neuroids
+    assert (values["p"] <= values["p_max"]).all()
+    assert (values["p"] <= values["q"]).all()
+    assert len(result.null) == 199
+    assert abs(result.null.mean()) < 0.05
+    assert result.p == pytest.approx(1 / 200)
+
+
+def test_fixed_null_is_uniform_on_noise():
+    p = [evaluate(predictions([0], seed), Settings(draws=2, permutations=59)).p for seed in range(60)]
+    assert abs(np.mean(p) - 0.5) < 0.12
+    assert np.mean(np.array(p) <= 0.05) < 0.15
+
+
+def test_permutations_auto_depend_on_size_alone():
+    assert len(evaluate(predictions([1]), Settings(draws=2)).null) == 10_000
+
+
+def test_refit_null_chooses_the_layer_anew():
+    fit = predictions([1, 1])
+    rng = np.random.default_rng(0)
+    asked = []
+
+    def refit(orders):
+        asked.append(len(orders))
+        inner = np.stack([np.zeros((1, len(orders))), np.ones((1, len(orders)))])
+        tested = np.stack([np.full((1, len(orders), V), 0.9), rng.normal(size=(1, len(orders), V)) * 0.01])
+        return inner, tested
+
+    result = evaluate(fit, Settings(draws=2), refit)
+    assert asked == [200]
+    assert np.abs(result.null).max() < 0.1
+    assert result.p == pytest.approx(1 / 201)
+
+
+def test_refit_near_the_threshold_asks_for_more():
+    fit = predictions([1])
+
+    def refit(orders):
+        n = len(orders)
+        return np.zeros((1, 1, n)), np.where(np.arange(n) % 20 == 0, 0.99, 0.0)[None, None, :, None] * np.ones(V)
+
+    assert len(evaluate(fit, Settings(draws=2), refit).null) == 1000
+
+
+def test_nan_never_wins():
+    assert choose(np.array([[np.nan, np.nan], [0.1, np.nan]])).tolist() == [1, 0]
+
+
+def test_all_is_the_mean_of_subjects():
+    results = [evaluate(predictions([1], seed), SETTINGS) for seed in range(3)]
+    drawn = all_draws(results, ["a", "b", "c"], SETTINGS)
+    np.testing.assert_allclose(drawn, np.mean([result.draws for result in results], axis=0))
+    np.testing.assert_allclose(mean_over_subjects(np.array([[1.0, np.nan], [3.0, np.nan]])), [2, np.nan])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_many_subjects_are_resampled_without_counting_noise_twice(shared):
+    """Noise of stimuli that all subjects share adds to the spread of subjects; each subject's own is in that spread already."""
+    first = evaluate(predictions([1]), Settings(draws=4000, permutations=9))
+    rng = np.random.default_rng(0)
+    offsets = np.linspace(-0.3, 0.3, 8)
+    noise = 0.1 * rng.normal(size=(1 if shared else 8, 4000)) * np.ones((8, 1))
+    results = [replace(first, score=0.5 + o, draws=0.5 + o + e) for o, e in zip(offsets, noise, strict=True)]
+    drawn = all_draws(results, [f"S{index}" for index in range(8)], Settings(draws=4000))
+    expected = offsets.var(ddof=1) / 8 + (0.01 if shared else 0)
+    assert drawn.var() == pytest.approx(expected, rel=0.15)
+    assert drawn.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_prevalence():
+    value, low, high = prevalence(3, 3)
+    assert value == 1
+    assert low < 0.6 < high
+    assert prevalence(0, 3)[0] == 0
+    # Most probable value (Ince et al. 2021): (k/n − α)/(1 − α).
+    assert prevalence(2, 4)[0] == pytest.approx((0.5 - 0.05) / 0.95, abs=0.001)
+    assert prevalence_note([0.01, np.nan]).startswith("p < 0.05 in 1 of 1 subjects")
+    assert prevalence_note([]) == ""

@@ -1,0 +1,114 @@
+"""The kernels stage: Grams in float64, whatever the blocks; splits shared once; budget; resume; refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from encoding_world import World
+
+from isocortex.errors import DataError
+from isocortex.stages import kernels, splits
+from isocortex.storage.atomic import read_json
+from isocortex.storage.store import Store, StoreWriter
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return World(n=40, neuroids=2).build()
+
+
+def z_gram(x, train):
+    x = x.astype(np.float64)
+    spread = x[train].std(0)
+    z = (x[:, spread > 0] - x[train].mean(0)[spread > 0]) / spread[spread > 0]
+    return z @ z.T
+
+
+@pytest.mark.parametrize("block", [1 << 30, 8 * 40 * 5 * 3])
+def test_grams_are_those_of_the_features(world, monkeypatch, block):
+    monkeypatch.setattr(kernels, "BLOCK_BYTES", block)
+    world.run_kernels()
+    store, features, split = Store("kernels.json"), Store("features.json"), read_json("splits-S1.json")
+    key = split["digest"][:8]
+    assert store.sidecar["layers"] == ["a", "b", "c"]
+    assert store.sidecar["splits"] == {"S1": key, "S2": key}
+    assert store.sidecar["stored_decompositions"] is True
+    for group, attributes in store.groups.items():
+        x = features.read(group, "activation").astype(np.float64)
+        assert attributes["n_constant"] == {f"{key}_0": 1}
+        np.testing.assert_allclose(store.read(group, "gram"), x @ x.T, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(store.read(group, "row_mean"), x.mean(1), rtol=1e-12, atol=1e-12)
+        gram = z_gram(x, split["outer"][0]["train"])
+        np.testing.assert_allclose(store.read(group, f"z_{key}_0"), gram, rtol=1e-9, atol=1e-9)
+        train = np.setdiff1d(split["outer"][0]["train"], split["outer"][0]["inner"][1])
+        inside = gram[np.ix_(train, train)]
+        inside = inside - inside.mean(0) - inside.mean(1)[:, None] + inside.mean()
+        values, vectors = store.read(group, f"s_{key}_0_1"), store.read(group, f"v_{key}_0_1")
+        np.testing.assert_allclose(vectors * values @ vectors.T, inside, atol=1e-9)
+        assert len(values) == 12
+
+
+def test_distinct_splits_are_kept_apart(world):
+    splits.run(world.splits_spec("S2", seed=3), "cpu")
+    world.run_kernels()
+    sidecar = Store("kernels.json").sidecar
+    assert len(set(sidecar["splits"].values())) == 2
+    for key in sidecar["splits"].values():
+        assert Store("kernels.json").read("000", f"z_{key}_0").shape == (40, 40)
+
+
+def test_over_budget_decompositions_are_left_out(world):
+    world.run_kernels(kernels_budget_gb=1e-9)
+    store = Store("kernels.json")
+    assert store.sidecar["stored_decompositions"] is False
+    assert not [name for name in store.sidecar["files"] if "/v_" in name]
+
+
+def test_without_encoders_only_raw_grams(world):
+    spec = world.kernels_spec(encode=False, layers=["b"])
+    del spec["inputs"]["splits"]
+    kernels.run(spec, "cpu")
+    store = Store("kernels.json")
+    assert store.sidecar["layers"] == ["b"]
+    assert {name.split("/")[1] for name in store.sidecar["files"] if "/" in name and not name.endswith("/zarr.json")} == {
+        "gram",
+        "row_mean",
+    }
+
+
+def test_a_killed_job_goes_on_where_it_stopped(world, monkeypatch):
+    made = []
+    honest = kernels._layer
+
+    def dies_in_the_last(features, writer, group, plan, device):
+        if group == "002" and len(made) < 3:
+            made.append("died")
+            raise KeyboardInterrupt
+        made.append(group)
+        honest(features, writer, group, plan, device)
+
+    monkeypatch.setattr(kernels, "_layer", dies_in_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        world.run_kernels()
+    world.run_kernels()
+    assert made == ["000", "001", "died", "002"]
+    assert Store("kernels.json").read("002", "gram").shape == (40, 40)
+
+
+def test_refusals(world):
+    with pytest.raises(DataError, match=r"found no layer 'z', expected one of \['a', 'b', 'c'\]"):
+        world.run_kernels(layers=["z"])
+    writer = StoreWriter("features.json", {"features": 2}, world.ids)
+    values = np.zeros((40, 3), "f4")
+    values[7, 1] = np.nan
+    writer.group("000", layer="a", n_features=3)
+    writer.create("000", "activation", values.shape, "f4", 40, ("stimulus", "feature"))
+    writer.write("000", "activation", 0, values)
+    writer.finish(model="net", set="all", stimulus_ids=world.ids, layers=["a"])
+    with pytest.raises(DataError, match="layer 'a': features: found NaN or infinity at stimulus 7, feature 1, expected finite"):
+        world.run_kernels()
+    writer = StoreWriter("features.json", {"features": 3}, world.ids[:-1])
+    writer.finish(model="net", set="all", stimulus_ids=world.ids[:-1], layers=[])
+    with pytest.raises(DataError, match=r"found no features for 1 stimuli of subject S1 \(first 's039'\)"):
+        world.run_kernels()

@@ -1,0 +1,78 @@
+"""The jobs of a study: what reaches them, and what does not."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from isocortex.study import Study
+from isocortex.study.jobs import Jobs
+
+
+def specs(mapping: dict[str, Any]) -> dict[str, str]:
+    return {job.target: job.spec for job in Jobs(Study.from_mapping(mapping))}
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    old, new = specs(before), specs(after)
+    return {target for target in new if old.get(target) != new[target]}
+
+
+def test_every_input_is_made_by_a_job_or_is_watched(mapping: dict[str, Any]) -> None:
+    mapping["geometry"] = ["participation_ratio"]
+    mapping["readout"] = {"factorized": {}, "layers": {"net": ["a"]}}
+    jobs = list(Jobs(Study.from_mapping(mapping)))
+    made = {path for job in jobs for path in ([job.output] if isinstance(job.output, str) else job.output.values())}
+    assert {path for job in jobs for path in job.files} <= made
+    assert len(made) == len({job.target for job in jobs}) + 2  # two regions write a second table each
+
+
+def test_specs_are_json_without_absolute_paths(mapping: dict[str, Any]) -> None:
+    for spec in specs(mapping).values():
+        assert json.loads(spec)["stage"]
+        assert ':"/' not in spec
+
+
+def test_a_metrics_option_in_one_region_reaches_that_regions_cells_only(mapping: dict[str, Any]) -> None:
+    after = copy.deepcopy(mapping)
+    after["regions"] = {"V1": {"compare": {"rsa": {"compare": "tau_a"}}}, "V4": None}
+    models = ("gabor", "net", "blank")
+    assert changed(mapping, after) == {f"results/small/V1/{m}/rdm.nc" for m in models} | {"results/small/V1/report.html"}
+
+
+def test_another_seed_of_the_splits_leaves_features_alone(mapping: dict[str, Any]) -> None:
+    after = copy.deepcopy(mapping)
+    after["splits"] = {"seed": 1}
+    assert {target.split("/")[2] for target in changed(mapping, after)} == {"splits", "V1", "V4"}
+
+
+def test_device_and_label_of_a_model_change_no_number(mapping: dict[str, Any]) -> None:
+    after = copy.deepcopy(mapping)
+    after["device"] = "cpu"
+    after["models"]["gabor"]["label"] = "Gabor"
+    assert {target.rsplit("/", 1)[1] for target in changed(mapping, after)} == {"report.html", "index.html"}
+
+
+def test_two_studies_share_what_is_alike(mapping: dict[str, Any]) -> None:
+    other = copy.deepcopy(mapping)
+    other["study"] = "other"
+    shared = {target for target in specs(mapping) if target.startswith("results/shared/")}
+    assert shared == {target for target in specs(other) if target.startswith("results/shared/")}
+    other["models"]["gabor"]["orientations"] = 4
+    assert len(shared ^ {target for target in specs(other) if target.startswith("results/shared/")}) == 2
+
+
+@pytest.mark.parametrize("stage", ["encode", "compare"])
+def test_cells_know_nothing_of_other_regions(mapping: dict[str, Any], stage: str) -> None:
+    for target, job in Jobs(Study.from_mapping(mapping)).by_stage[stage].items():
+        other = "V4" if "/V1/" in target else "V1"
+        assert f'"{other}"' not in job.spec
+        assert f"/{other}/" not in job.spec
+
+
+def test_the_command_redoes_one_region(mapping: dict[str, Any]) -> None:
+    jobs = Jobs(Study.from_mapping(mapping, origin="config/studies/small.yaml"))
+    assert jobs.command("V4") == "snakemake --configfile config/studies/small.yaml -R encode compare -- region_V4"

@@ -1,0 +1,56 @@
+"""What a plan promises."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isocortex import planning
+from isocortex.errors import StudyError
+from isocortex.study import Study, load_study
+from isocortex.study.jobs import Jobs
+
+
+@pytest.fixture
+def demo(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.chdir(repository)
+    return load_study("config/config.yaml")
+
+
+def test_every_job_has_a_finite_cost(demo: Study) -> None:
+    for job in Jobs(demo):
+        cost = planning.cost(demo, job)
+        assert 0 < cost.seconds < 3600
+        assert 0 < cost.memory_mb < 4000
+        assert cost.disk_mb >= 0
+
+
+def test_memory_doubles_with_each_attempt(demo: Study) -> None:
+    job = next(iter(Jobs(demo).by_stage["encode"].values()))
+    first = planning.memory_mb(demo, job)
+    assert planning.memory_mb(demo, job, 3) == pytest.approx(4 * first, rel=0.01)
+
+
+def test_cost_grows_with_what_it_is_made_of(demo: Study) -> None:
+    jobs = Jobs(demo).by_stage
+    encode = next(iter(jobs["encode"].values()))
+    small = planning.shapes_of(demo, encode)
+    for field in ("stimuli", "neuroids", "layers", "subjects"):
+        large = planning.Shapes(**{**small.__dict__, field: getattr(small, field) * 4})
+        assert planning.COSTS["encode"](large, encode).seconds > planning.COSTS["encode"](small, encode).seconds
+
+
+def test_what_cannot_fit_is_refused(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import yaml
+
+    from isocortex.study.catalogue import read_yaml
+
+    mapping: dict[str, Any] = copy.deepcopy(read_yaml(repository / "config/config.yaml"))
+    mapping["dataset"]["stimuli"]["crops"]["n"] = 2_000_000
+    path = tmp_path / "huge.yaml"
+    path.write_text(yaml.safe_dump(mapping))
+    with pytest.raises(StudyError, match=r"rule \w+ needs about .* GB of memory, found .* here; take fewer stimuli"):
+        planning.plan_study(path)

@@ -1,0 +1,27 @@
+# Downloads, as they came. In: nothing. Out: resources/<dataset>/manifest.json, written last.
+
+FETCH = "resources/{dataset}/manifest.json"
+
+
+rule fetch:
+    input:
+        files("fetch", FETCH),
+    output:
+        FETCH,
+    log:
+        "resources/logs/fetch/{dataset}.log",
+    benchmark:
+        "resources/benchmarks/fetch/{dataset}.tsv"
+    retries: 2
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=memory("fetch", FETCH),
+        runtime=runtime("fetch", FETCH),
+        device=DEVICE,
+    params:
+        spec=spec("fetch", FETCH),
+    message:
+        "fetching {wildcards.dataset}"
+    shell:
+        "python -m isocortex fetch --spec {params.spec:q} --device {resources.device} > {log:q} 2>&1"
