@@ -255,7 +255,7 @@ def _refuse_what_cannot_fit(study: Study, jobs: Jobs) -> None:
     if needed > installed:
         raise StudyError(
             f"{worst.target}: rule {worst.stage} needs about {_size(needed)} of memory, found {_size(installed)} here; "
-            "take  fewer stimuli or neuroids, or a larger machine"
+            "take fewer stimuli or neuroids, or a larger machine"
         )
 
 

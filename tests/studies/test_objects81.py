@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from isocortex.encoding.kernels import z_scored
-from isocortex.encoding.nested import fit_outer, outer_kernel
+from isocortex.encoding.nested import outer_kernel
+from isocortex.encoding.ridge import fit_outer
 from isocortex.encoding.scores import foldwise_r
 from isocortex.encoding.splits import make_splits
 

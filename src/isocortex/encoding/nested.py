@@ -12,7 +12,7 @@ import torch
 from isocortex.compute import batches, budget_bytes
 from isocortex.encoding.decomposition import Basis, basis_of_kernel, with_cross
 from isocortex.encoding.penalties import Fold
-from isocortex.encoding.scores import fisher_mean, region_median, standardized
+from isocortex.encoding.scores import fold_moments, r_of_moments, region_median
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -75,11 +75,8 @@ def outer_kernel(
 
 def inner_score(kernel: OuterKernel, oof: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Fold-wise r (v,) of out-of-fold predictions on the training stimuli: what a layer is chosen by."""
-    values = [
-        (standardized(oof[where]) * standardized(y[fold.other])).sum(0)
-        for fold, where in zip(kernel.inner, kernel.positions, strict=True)
-    ]
-    return fisher_mean(torch.stack(values))
+    folds = zip(kernel.inner, kernel.positions, strict=True)
+    return r_of_moments(torch.stack([fold_moments(oof[where], y[fold.other]) for fold, where in folds]).sum(0))
 
 
 def fit_permuted(
@@ -87,8 +84,8 @@ def fit_permuted(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Refit with `fit` and the rows of `y` (n, v) permuted, the decompositions reused and every penalty chosen anew.
 
-    permutations : (P, n). Returns the inner score, median over neuroids (P,), and r on the test rows (P, v) float32. Permuted
-    copies are extra columns of the same products.
+    permutations : (P, n). Returns the inner score, median over neuroids (P,), and the moments of the test rows (3, P, v)
+    float32 (`fold_moments`). Permuted copies are extra columns of the same products.
     """
     n_neuroids = y.shape[1]
     inner, tested = [], []
@@ -99,6 +96,6 @@ def fit_permuted(
         made = fit(kernel, columns, options)
         scores = inner_score(kernel, made.oof, columns).unflatten(0, (-1, n_neuroids))
         inner.append(region_median(scores).cpu().numpy())
-        r = (standardized(made.test) * standardized(columns[kernel.final.other])).sum(0)
-        tested.append(r.unflatten(0, (-1, n_neuroids)).to(torch.float32).cpu().numpy())
-    return np.concatenate(inner), np.concatenate(tested)
+        moments = fold_moments(made.test, columns[kernel.final.other])
+        tested.append(moments.unflatten(1, (-1, n_neuroids)).to(torch.float32).cpu().numpy())
+    return np.concatenate(inner), np.concatenate(tested, axis=1)

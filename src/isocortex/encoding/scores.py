@@ -37,11 +37,55 @@ def fisher_mean(r: Any, axis: int = 0) -> Any:
     return like_input(values.clamp(-limit, limit).atanh().nanmean(axis).tanh(), r)
 
 
+def fold_moments(predicted: torch.Tensor, observed: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Σab, Σa², Σb² of one fold's columns centred within the fold: (3, v), or (3, draws, v) for `weights` (draws, n_fold).
+
+    Sums of several folds give `r_of_moments`. Columns whose spread is rounding count as constant.
+    """
+    a, b = _centred(predicted), _centred(observed)
+    if weights is None:
+        return torch.stack([(a * b).sum(0), (a * a).sum(0), (b * b).sum(0)])
+    total = weights.sum(1, keepdim=True).clamp(min=1)
+    sum_a, sum_b = weights @ a, weights @ b
+    return torch.stack([
+        weights @ (a * b) - sum_a * sum_b / total,
+        _above_rounding(weights @ (a * a), sum_a**2 / total),
+        _above_rounding(weights @ (b * b), sum_b**2 / total),
+    ])  # fmt: skip
+
+
+def _centred(x: torch.Tensor) -> torch.Tensor:
+    centred = x - x.mean(0, keepdim=True)
+    constant = centred.norm(dim=0) <= CONSTANT * x.abs().amax(0) * len(x) ** 0.5
+    return torch.where(constant, 0.0, centred)
+
+
+def _above_rounding(square: torch.Tensor, of_mean: torch.Tensor) -> torch.Tensor:
+    """Sum of squares about a drawn mean; what is left when a draw holds one stimulus only is rounding, and becomes 0."""
+    left = square - of_mean
+    return torch.where(left > 1e-12 * square, left, 0.0)
+
+
+def r_of_moments(moments: torch.Tensor) -> torch.Tensor:
+    """r from Σab, Σa², Σb² (3, …); NaN where either side has no variance."""
+    product = moments[1] * moments[2]
+    return torch.where(product > 0, moments[0] / product.sqrt(), torch.nan).clamp(-1, 1)
+
+
 def foldwise_r(predicted: Sequence[Any], observed: Sequence[Any]) -> Any:
-    """Fisher mean over folds of r per neuroid: lists of (n_fold, v)."""
-    values = [pearson(x, y) for x, y in zip(predicted, observed, strict=True)]
-    stacked = np.stack(values) if isinstance(values[0], np.ndarray) else torch.stack(values)
-    return fisher_mean(stacked)
+    """r per neuroid within folds, over all folds: Σ_f cov_f / √(Σ_f var_f(ŷ) · Σ_f var_f(y)); lists of (n_fold, v).
+
+    Predictions and responses are centred within each fold, so that the negative bias of a pooled r (each fold's training mean
+    leans away from its test mean) is gone. For one fold it is Pearson's r. It stands in place of the Fisher mean of the folds'
+    r, which small folds spoil: with nine folds of nine stimuli and a true r of .6 that mean is .625 and its 95 % bootstrap
+    interval covers the truth in 99 % of samples because draws with few stimuli run to ±1; this one is .602 and covers in 95 %
+    (tests/unit/encoding/test_foldwise.py).
+    """
+    parts = [
+        fold_moments(as_tensor(x).to(torch.float64), as_tensor(y).to(torch.float64))
+        for x, y in zip(predicted, observed, strict=True)
+    ]
+    return like_input(r_of_moments(torch.stack(parts).sum(0)), predicted[0])
 
 
 def r2_score(predicted: Sequence[np.ndarray], observed: Sequence[np.ndarray], means: Sequence[np.ndarray]) -> np.ndarray:
@@ -114,27 +158,9 @@ def region_median(r: torch.Tensor) -> torch.Tensor:
     return torch.where(count > 0, middle, torch.nan).squeeze(-1)
 
 
-def weighted_pearson(x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """r per column of `x`, `y` (n, v) for each row of `weights` (draws, n), the multiplicities of a bootstrap: (draws, v).
-
-    Five matrix products on columns standardized first, so that sums of squares do not cancel. NaN where a draw leaves a column
-    without variance.
-    """
-    a, b = standardized(x), standardized(y)
-    total = weights.sum(1, keepdim=True).clamp(min=1)
-    share = weights / total
-    mean_a, mean_b = share @ a, share @ b
-    cov = share @ (a * b) - mean_a * mean_b
-    var_a, var_b = share @ (a * a) - mean_a**2, share @ (b * b) - mean_b**2
-    floor = 1e-9 / len(x)
-    return torch.where((var_a > floor) & (var_b > floor), cov / (var_a * var_b).clamp(min=floor**2).sqrt(), torch.nan).clamp(
-        -1, 1
-    )
-
-
 def weighted_foldwise(
     predicted: Sequence[torch.Tensor], observed: Sequence[torch.Tensor], weights: Sequence[torch.Tensor]
 ) -> torch.Tensor:
-    """Fisher mean over folds of `weighted_pearson`: (draws, v)."""
-    values = [weighted_pearson(x, y, w) for x, y, w in zip(predicted, observed, weights, strict=True)]
-    return values[0] if len(values) == 1 else fisher_mean(torch.stack(values))
+    """`foldwise_r` for every row of the multiplicities of a bootstrap, lists of (draws, n_fold): (draws, v)."""
+    parts = zip(predicted, observed, weights, strict=True)
+    return r_of_moments(sum((fold_moments(x, y, w) for x, y, w in parts), start=torch.zeros(())))

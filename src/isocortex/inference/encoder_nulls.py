@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from isocortex.compute import batches
-from isocortex.encoding.scores import fisher_mean, region_median, standardized
+from isocortex.encoding.scores import r_of_moments, region_median, standardized
 from isocortex.inference.fdr import benjamini_hochberg
 from isocortex.inference.nulls import p_value, permutations
 
@@ -17,7 +17,7 @@ from isocortex.inference.nulls import p_value, permutations
 CHEAP = 2e7
 FIXED, REFIT = "permute_stimuli: fixed predictions of a separate test set", "permute_stimuli: refitted"
 
-# Permutations (P, n) → inner score per (layer, outer split, P) and r on test rows per (layer, outer split, P, v).
+# Permutations (P, n) → inner score per (layer, outer split, P) and moments on test rows (layer, outer split, 3, P, v).
 Refit = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -105,7 +105,8 @@ def _refit_null(refit: Refit, orders: np.ndarray, r: torch.Tensor) -> tuple[np.n
     inner, tested = refit(orders)
     winners = choose(inner)
     n_outer = inner.shape[1]
-    folds = [tested[winners[fold], fold, np.arange(len(orders))] for fold in range(n_outer)]
+    # (3, P, v): of each outer split the moments of the layer that won it, summed as the score sums them.
+    moments = sum(tested[winners[fold], fold, :, np.arange(len(orders))].transpose(1, 0, 2) for fold in range(n_outer))
     tally = _Tally(r)
-    tally.add(fisher_mean(torch.as_tensor(np.stack(folds), dtype=torch.float64, device=r.device)))
+    tally.add(r_of_moments(torch.as_tensor(moments, dtype=torch.float64, device=r.device)))
     return tally.finish()

@@ -14,12 +14,13 @@ from isocortex.encoding.ceilings import Ceiling, split_half_ceiling
 from isocortex.encoding.scores import (
     fev_single_trials,
     fisher_mean,
+    fold_moments,
+    foldwise_r,
     normalized_score,
     r2_score,
+    r_of_moments,
     region_median,
-    standardized,
     weighted_foldwise,
-    weighted_pearson,
 )
 from isocortex.inference.encoder_nulls import Refit, Settings, choose, null_of, to_array
 from isocortex.inference.nulls import p_value
@@ -73,9 +74,9 @@ def evaluate(fit: Predictions, settings: Settings, refit: Refit | None = None) -
     observed = [fit.y[rows] for rows in tests]
     inner, inner_r = _inner_scores(fit)
     chosen = choose(inner)
-    by_layer = torch.stack([_foldwise(layer, observed) for layer in fit.test])
+    by_layer = torch.stack([foldwise_r(layer, observed) for layer in fit.test])
     predicted = [fit.test[layer][fold] for fold, layer in enumerate(chosen)]
-    r = _foldwise(predicted, observed)
+    r = foldwise_r(predicted, observed)
     draws, neuroid_draws, votes = _draws(fit, tests, chosen, settings)
     null, counts, kind = null_of(predicted, observed, r, settings, refit)
     rows = np.concatenate([np.asarray(split["test"]) for split in fit.outer])
@@ -107,11 +108,6 @@ def evaluate(fit: Predictions, settings: Settings, refit: Refit | None = None) -
     )
 
 
-def _foldwise(predicted: Sequence[torch.Tensor], observed: Sequence[torch.Tensor]) -> torch.Tensor:
-    values = [(standardized(x) * standardized(y)).sum(0) for x, y in zip(predicted, observed, strict=True)]
-    return fisher_mean(torch.stack(values).clamp(-1, 1))
-
-
 def _inner_parts(fit: Predictions, fold: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Rows of each inner fold, among the subject's stimuli and among the training rows."""
     train = torch.as_tensor(fit.outer[fold]["train"], device=fit.y.device)
@@ -126,7 +122,7 @@ def _inner_scores(fit: Predictions) -> tuple[np.ndarray, np.ndarray]:
         values = []
         for fold, oof in enumerate(layer):
             parts = _inner_parts(fit, fold)
-            values.append(_foldwise([oof[where] for _, where in parts], [fit.y[rows] for rows, _ in parts]))
+            values.append(foldwise_r([oof[where] for _, where in parts], [fit.y[rows] for rows, _ in parts]))
         scores.append(to_array(region_median(torch.stack(values))))
         per_neuroid.append(to_array(fisher_mean(torch.stack(values))))
     return np.stack(scores), np.stack(per_neuroid)
@@ -135,24 +131,38 @@ def _inner_scores(fit: Predictions) -> tuple[np.ndarray, np.ndarray]:
 def _draws(
     fit: Predictions, tests: list[torch.Tensor], chosen: np.ndarray, settings: Settings
 ) -> tuple[np.ndarray, torch.Tensor, np.ndarray]:
-    """Bootstrap over stimuli, conditional on the fit: draws (B,) of the region's statistic with the layer chosen anew from
-    resampled
-    training stimuli in each draw; draws (B, v) per neuroid of the layer chosen from all; share of votes per layer (L,)."""
+    """Bootstrap over stimuli, conditional on the fit.
+
+    Returns draws (B,) of the region's statistic, the layer chosen anew from resampled training stimuli in each draw; draws
+    (B, v) per neuroid of the layer chosen from all; and the share of votes per layer (L,).
+    """
     test_ids = [fit.ids[index] for rows in tests for index in rows.tolist()]
     counts = torch.as_tensor(stimulus_counts(test_ids, settings.draws, settings.seed), dtype=fit.y.dtype, device=fit.y.device)
-    region, neuroid, votes, start = [], [], np.zeros(len(fit.test)), 0
-    for fold, rows in enumerate(tests):
-        weights, start = counts[:, start : start + len(rows)], start + len(rows)
-        winners = torch.as_tensor(_drawn_choice(fit, fold, settings), device=fit.y.device)
-        votes += np.bincount(winners.cpu().numpy(), minlength=len(fit.test)) / len(winners) / len(tests)
-        drawn = torch.full((settings.draws, fit.y.shape[1]), torch.nan, dtype=fit.y.dtype, device=fit.y.device)
-        for layer in sorted({*winners.tolist(), int(chosen[fold])}):
-            r = weighted_pearson(fit.test[layer][fold], fit.y[rows], weights)
-            drawn = torch.where((winners == layer)[:, None], r, drawn)
-            if layer == chosen[fold]:
-                neuroid.append(r)
-        region.append(drawn)
-    return to_array(region_median(fisher_mean(torch.stack(region)))), fisher_mean(torch.stack(neuroid)), votes
+    weights = counts.split([len(rows) for rows in tests], dim=1)
+    drawn = [torch.as_tensor(_drawn_choice(fit, fold, settings), device=fit.y.device) for fold in range(len(tests))]
+    fixed = [torch.full_like(winners, int(layer)) for winners, layer in zip(drawn, chosen, strict=True)]
+    votes = torch.stack([torch.bincount(winners, minlength=len(fit.test)) for winners in drawn]).sum(0)
+    neuroid = _drawn_r(fit, tests, weights, fixed)
+    same = all(torch.equal(one, other) for one, other in zip(drawn, fixed, strict=True))
+    region = neuroid if same else _drawn_r(fit, tests, weights, drawn)
+    return to_array(region_median(region)), neuroid, to_array(votes) / (settings.draws * len(tests))
+
+
+def _drawn_r(
+    fit: Predictions, tests: list[torch.Tensor], weights: Sequence[torch.Tensor], winners: list[torch.Tensor]
+) -> torch.Tensor:
+    """r (B, v) in each draw, predicted in each fold by the layer (B,) that won it; neuroids in blocks of bounded memory."""
+    n_draws, n_neuroids = weights[0].shape[0], fit.y.shape[1]
+    r = torch.empty((n_draws, n_neuroids), dtype=fit.y.dtype, device=fit.y.device)
+    for part in batches(n_neuroids, 48.0 * n_draws, 1 << 27):
+        moments = torch.zeros((3, n_draws, part.stop - part.start), dtype=fit.y.dtype, device=fit.y.device)
+        for fold, rows in enumerate(tests):
+            for layer in winners[fold].unique().tolist():
+                won = (winners[fold] == layer)[:, None]
+                found = fold_moments(fit.test[layer][fold][:, part], fit.y[rows][:, part], weights[fold])
+                moments += torch.where(won, found, 0.0)
+        r[:, part] = r_of_moments(moments)
+    return r
 
 
 def _drawn_choice(fit: Predictions, fold: int, settings: Settings) -> np.ndarray:

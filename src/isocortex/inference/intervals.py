@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 
 def variance(draws: Any, axis: int = 0) -> Any:
@@ -39,7 +39,7 @@ def interval(score: float, var: float, dof: int, confidence: float = 0.95) -> tu
     """score ± t(dof) · √var; NaN where the variance is missing or there is no degree of freedom."""
     if not np.isfinite(var) or dof < 1:
         return float("nan"), float("nan")
-    half = float(stats.t.ppf(0.5 + confidence / 2.0, dof)) * float(np.sqrt(var))
+    half = float(stdtrit(dof, 0.5 + confidence / 2.0)) * float(np.sqrt(var))
     return float(score) - half, float(score) + half
 
 
@@ -49,4 +49,4 @@ def two_sided_p(difference: float, var: float, dof: int) -> float:
         return float("nan")
     if var <= 0.0:
         return 1.0 if difference == 0.0 else 0.0
-    return float(2.0 * stats.t.sf(abs(difference) / np.sqrt(var), dof))
+    return float(2.0 * stdtr(dof, -abs(difference) / np.sqrt(var)))

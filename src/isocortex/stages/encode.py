@@ -214,7 +214,7 @@ def _subject(kernels: SubjectKernels, fit: Callable[..., Any], options: Mapping[
 
     def refit(orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         inner = np.empty((n_layers, n_outer, len(orders)))
-        tested = np.empty((n_layers, n_outer, len(orders), y.shape[1]), dtype=np.float32)
+        tested = np.empty((n_layers, n_outer, 3, len(orders), y.shape[1]), dtype=np.float32)
         for layer, fold, kernel in kernels.each():
             inner[layer, fold], tested[layer, fold] = fit_permuted(fit, kernel, y, orders, options)
         return inner, tested

@@ -26,10 +26,10 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (ev
     tables = {key: inputs[key] for key in ("inference", "scores", "comparisons")}
     inference = to_rows(read_parquet(inputs["inference"]))
     regions, verdicts, pages = {}, {}, {}
-    for name, label in options["regions"].items():
+    for name in options["region_order"]:  # a job's options are sorted by key, so the study's order comes as a list
         scores, comparisons = read_parquet(inputs["scores"][name]), read_parquet(inputs["comparisons"][name])
         regions[name] = Region(
-            options={**options, "region": name, "label": label},
+            options={**options, "region": name, "label": options["regions"][name]},
             scores=to_rows(scores),
             comparisons=to_rows(comparisons),
             brain=xarray.DataTree(),

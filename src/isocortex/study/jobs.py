@@ -359,6 +359,7 @@ class Jobs:
             "title": self.study.label,
             "dataset_label": self.study.dataset.label or self.at.dataset,
             "regions": {region: plan.label for region, plan in regions.items()},
+            "region_order": list(regions),
             "models": self._model_labels(),
             "primary": self.study.primary,
         }

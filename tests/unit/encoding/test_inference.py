@@ -86,6 +86,11 @@ def test_permutations_auto_depend_on_size_alone():
     assert len(evaluate(predictions([1]), Settings(draws=2)).null) == 10_000
 
 
+def moments(r):
+    """Σab, Σa², Σb² of which `r` (layer, outer split, P, v) is the correlation."""
+    return np.stack([r, np.ones_like(r), np.ones_like(r)], axis=2)
+
+
 def test_refit_null_chooses_the_layer_anew():
     fit = predictions([1, 1])
     rng = np.random.default_rng(0)
@@ -95,7 +100,7 @@ def test_refit_null_chooses_the_layer_anew():
         asked.append(len(orders))
         inner = np.stack([np.zeros((1, len(orders))), np.ones((1, len(orders)))])
         tested = np.stack([np.full((1, len(orders), V), 0.9), rng.normal(size=(1, len(orders), V)) * 0.01])
-        return inner, tested
+        return inner, moments(tested)
 
     result = evaluate(fit, Settings(draws=2), refit)
     assert asked == [200]
@@ -108,7 +113,7 @@ def test_refit_near_the_threshold_asks_for_more():
 
     def refit(orders):
         n = len(orders)
-        return np.zeros((1, 1, n)), np.where(np.arange(n) % 20 == 0, 0.99, 0.0)[None, None, :, None] * np.ones(V)
+        return np.zeros((1, 1, n)), moments(np.where(np.arange(n) % 20 == 0, 0.99, 0.0)[None, None, :, None] * np.ones(V))
 
     assert len(evaluate(fit, Settings(draws=2), refit).null) == 1000
 

@@ -16,7 +16,6 @@ from isocortex.encoding.scores import (
     r2_score,
     region_median,
     weighted_foldwise,
-    weighted_pearson,
 )
 
 RNG = np.random.default_rng(0)
@@ -28,6 +27,10 @@ def test_pearson_is_that_of_numpy_and_constant_is_nan():
     np.testing.assert_allclose(pearson(x, y), expected)
     y[:, 2], x[:, 3] = 1e6, 0.1
     assert np.isnan(pearson(x, y)).tolist() == [False, False, True, True, False]
+
+
+def one_fold(x, y, weights):
+    return weighted_foldwise([torch.as_tensor(x)], [torch.as_tensor(y)], [weights])
 
 
 def test_fisher_mean_and_folds():
@@ -46,7 +49,7 @@ def test_r2_uses_training_means():
 def test_weighted_r_is_r_of_repeated_rows():
     x, y = RNG.normal(size=(2, 25, 4)) + 100
     counts = RNG.multinomial(25, np.full(25, 1 / 25), size=6)
-    drawn = weighted_pearson(*(torch.as_tensor(part) for part in (x, y)), torch.as_tensor(counts, dtype=torch.float64))
+    drawn = one_fold(x, y, torch.as_tensor(counts, dtype=torch.float64))
     for row, count in enumerate(counts):
         index = np.repeat(np.arange(25), count)
         np.testing.assert_allclose(drawn[row].numpy(), pearson(x[index], y[index]), atol=1e-9)
@@ -60,7 +63,7 @@ def test_weighted_r_is_r_of_repeated_rows():
 
 def test_a_draw_without_variance_is_nan():
     x = torch.as_tensor(RNG.normal(size=(5, 2)))
-    assert torch.isnan(weighted_pearson(x, x, torch.tensor([[5.0, 0, 0, 0, 0]], dtype=torch.float64))).all()
+    assert torch.isnan(one_fold(x, x, torch.tensor([[5.0, 0, 0, 0, 0]], dtype=torch.float64))).all()
 
 
 def test_region_median():

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
-from scipy.spatial.distance import squareform
-from scipy.stats import rankdata
 
 from isocortex.reporting.drawing import INK, MUTED, Canvas, Drawing, axes, canvas, finish
 from isocortex.reporting.formatting import shorten
@@ -17,7 +16,6 @@ from isocortex.reporting.verdicts import ranked
 from isocortex.reporting.vocabulary import method_label
 
 if TYPE_CHECKING:
-    import pandas
     import xarray
 
     from isocortex.inference.verdict import Verdict
@@ -32,10 +30,11 @@ def ranks(pairs: np.ndarray) -> np.ndarray:
     known = np.isfinite(pairs)
     scaled = np.full(pairs.shape, np.nan)
     if known.any():
-        scaled[known] = (rankdata(pairs[known]) - 1) / max(1, known.sum() - 1)
-    square = squareform(np.nan_to_num(scaled, nan=-1.0))
-    square[square < 0] = np.nan
-    np.fill_diagonal(square, np.nan)
+        scaled[known] = (pandas.Series(pairs[known]).rank().to_numpy() - 1) / max(1, known.sum() - 1)
+    n = round((1 + np.sqrt(1 + 8 * len(pairs))) / 2)
+    square = np.full((n, n), np.nan)
+    rows, columns = np.triu_indices(n, 1)
+    square[rows, columns] = square[columns, rows] = scaled
     return square
 
 
