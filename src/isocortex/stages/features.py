@@ -18,9 +18,7 @@ from isocortex.storage.atomic import read_json, write_json
 from isocortex.storage.images import ImageReader, image_digest
 from isocortex.storage.store import StoreWriter
 from isocortex.storage.tables import read_parquet
-
-# Raised by hand when a change of code changes the numbers; a golden output in the tests guards it.
-RECIPE = 1
+from isocortex.study.recipes import RECIPES
 
 
 def run(spec: dict[str, Any], device: str) -> None:
@@ -39,7 +37,7 @@ def run(spec: dict[str, Any], device: str) -> None:
             f"readout.layers.{options['model']}: found {stray[0]!r}, expected one of its layers: {', '.join(model.layers)}"
         )
     settings = {key: value for key, value in entry.items() if key not in NOT_RECIPE}
-    recipe = {"stage": "features", "recipe": RECIPE, "entry": settings, "digest": model.digest}
+    recipe = {"stage": "features", "recipe": RECIPES["features"], "entry": settings, "digest": model.digest}
     writer = StoreWriter(spec["output"], recipe, row_keys(table, model))
     with ImageReader(root) as images:
         counts = extract(writer, Request(model, table, lambda row: read_checked(images, table, row), maps))

@@ -14,8 +14,8 @@ from isocortex.encoding.kernels import GramSum, column_blocks, decomposition_byt
 from isocortex.errors import DataError
 from isocortex.storage.atomic import read_json
 from isocortex.storage.store import Store, StoreWriter
+from isocortex.study.recipes import RECIPES
 
-RECIPE = 1
 CHUNK_BYTES = 32 << 20
 BLOCK_BYTES = 1 << 30
 
@@ -39,7 +39,7 @@ def run(spec: dict[str, Any], device: str) -> None:
     wanted = [attributes["layer"] for attributes in groups.values()]
     plan = _plan(spec, ids, len(groups))
     recipe = {
-        "recipe": options.get("recipe", RECIPE),
+        "recipe": RECIPES["kernels"],
         "layers": wanted,
         "features": features.sidecar["digest"],
         "splits": {key: split["digest"] for key, split in plan.splits.items()},

@@ -16,9 +16,8 @@ from isocortex.recordings.paths import bind
 from isocortex.storage.atomic import read_json
 from isocortex.storage.store import write_dataset_store
 from isocortex.storage.tables import read_parquet
+from isocortex.study.recipes import RECIPES
 
-# Raised by hand when the same entry would give another recording.
-RECIPE = 1
 VARIABLES = {"patterns": "response", "rdm": "rdm"}
 MAX_LABELS = 1000  # more values than this are names, not labels
 
@@ -46,7 +45,7 @@ def run(spec: dict[str, Any], device: str) -> None:  # noqa: ARG001 (every stage
             f"{where}: found up to {extra['repeats_max']} repeats of a stimulus, expected {declared}; "
             f"set repeats: {extra['repeats_max']}"
         )
-    recipe = {"stage": "record", "version": RECIPE, "options": options}
+    recipe = {"stage": "record", "version": RECIPES["record"], "options": options}
     write_dataset_store(recording, spec["output"], recipe, subject=options["subject"], sources=sources, **extra)
 
 

@@ -10,10 +10,11 @@ import pytest
 from isocortex.errors import DataError, StudyError
 from isocortex.features.extract import layer_groups
 from isocortex.features.weights import load_state
-from isocortex.stages.features import RECIPE, run
+from isocortex.stages.features import run
 from isocortex.storage.images import image_digest
 from isocortex.storage.store import Store
 from isocortex.storage.tables import write_parquet
+from isocortex.study.recipes import RECIPES
 
 NETWORK = """
 import torch
@@ -91,8 +92,8 @@ def naive_convolution(image: np.ndarray) -> np.ndarray:
 
 
 def test_golden_activations(spec, tmp_path):
-    """Order of axes, preparation and pooling are what they were when RECIPE was set; change RECIPE with this test."""
-    assert RECIPE == 1
+    """Order of axes, preparation and pooling are what they were when the recipe was set; raise it with this test."""
+    assert RECIPES["features"] == 1
     spec["options"] |= {"maps": ["conv"]}
     run(with_entry(spec, layers=["conv", "act"], pool={"act": "gap"}), "cpu")
     store = Store(spec["output"])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "reporting"))
 
 import pandas as pd
 from regions import Plan, write_region
@@ -35,6 +32,7 @@ def spec_of(folder: Path, names: list[str]) -> dict:
             "title": "Titled",
             "primary": "ridge",
             "regions": {name: f"Region {name}" for name in names},
+            "region_order": names,
             "models": {},
         },
     }

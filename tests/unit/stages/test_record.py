@@ -11,6 +11,7 @@ from isocortex.errors import DataError
 from isocortex.stages import fetch, record, stimuli
 from isocortex.storage.atomic import read_json
 from isocortex.storage.store import read_dataset_store
+from isocortex.study.recipes import RECIPES
 
 RDM = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0]])
 SUBJECT = {
@@ -43,7 +44,7 @@ def _files(tmp_path, monkeypatch):
 
 def test_patterns():
     record.run(spec(), "cpu")
-    found = read_dataset_store("out/S1.json", {"stage": "record", "version": record.RECIPE, "options": spec()["options"]})
+    found = read_dataset_store("out/S1.json", {"stage": "record", "version": RECIPES["record"], "options": spec()["options"]})
     assert found["response"].dtype == np.float32
     assert found["stimulus_id"].values.tolist() == ["c", "a", "a", "b", "b"]
     sidecar = read_json("out/S1.json")

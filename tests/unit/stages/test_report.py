@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "reporting"))
-
 from regions import Plan, write_region
 
 from isocortex.errors import StoreError
