@@ -95,7 +95,7 @@ class Workspace:
         jobs = set()
         for line in re.findall(r"python -m isocortex \w+ --spec .*", done.stdout + done.stderr):
             spec = json.loads(shlex.split(line)[5])
-            output = spec["output"] if isinstance(spec["output"], str) else next(iter(spec["output"].values()))
+            output = spec["output"] if isinstance(spec["output"], str) else spec["output"]["scores"]
             jobs.add(f"{spec['stage']}: {output.removeprefix('results/small/')}")
         return jobs
 
