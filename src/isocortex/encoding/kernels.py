@@ -53,12 +53,17 @@ class GramSum:
 
 
 def z_scored(x: torch.Tensor, train: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """`x` (n, p) z-scored by its training rows, without the columns that are constant there, and how many those are."""
+    """`x` (n, p) z-scored by its training rows, without the columns that are constant there, and how many those are.
+
+    Held-out scores are clipped to ±√(n_train − 1), which no training row can exceed: a unit that is all but silent on the
+    training stimuli would else meet a held-out one with a score of 10⁵ and drown every prediction for it.
+    """
     inside = x[train]
     spread = inside.std(0, correction=0)
     varies = spread > CONSTANT * inside.abs().amax(0)
     scores = (x[:, varies] - inside[:, varies].mean(0)) / spread[varies]
-    return scores, int((~varies).sum())
+    bound = float(max(len(train) - 1, 1)) ** 0.5
+    return scores.clamp(-bound, bound), int((~varies).sum())
 
 
 def column_blocks(n_features: int, n: int, n_selections: int, budget: float) -> Iterable[slice]:
