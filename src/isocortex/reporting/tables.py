@@ -70,7 +70,7 @@ def _range(row: Row, low: str, high: str, show: Callable[[Any, Any], str]) -> Ce
 
 def _score_columns(region: Region) -> tuple[Column, ...]:
     return (
-        Column("score", about="on held-out stimuli, in raw units"),
+        Column("score", about="on stimuli that no fit has seen, in raw units"),
         Column(f"{region.confidence} interval", about="over stimuli, and subjects where there are six or more"),
         Column("calibrated", about="0 is chance, 1 is identity"),
         Column("normalized", about="share of what can be explained; never clipped"),

@@ -16,6 +16,7 @@ from typing import Any
 from isocortex.digests import canonical_json
 from isocortex.study.layout import Layout
 from isocortex.study.model import Entry, Study
+from isocortex.study.pages import command, index_options, page_options
 from isocortex.study.recipes import RECIPES
 
 
@@ -300,41 +301,13 @@ class Jobs:
                 **self.at.tables(region),
                 "stimuli": {name: self.at.stimuli(name) for name in sets},
             }
-            yield Job("report", inputs, self.at.report(region), self._page(region, plan))
-
-    def _page(self, region: str, plan: Any) -> dict[str, Any]:
-        methods = {
-            "encode": self.study.encoders(region),
-            "readout": self.study.readouts(region),
-            "compare": self.study.metrics(region),
-            "geometry": self.study.descriptors(),
-        }
-        return {
-            "study": self.study.name,
-            "title": self.study.label,
-            "dataset": self.at.dataset,
-            "dataset_label": self.study.dataset.label or self.at.dataset,
-            "citation": self.study.dataset.citation or "",
-            "licence": self.study.dataset.licence or "",
-            "region": region,
-            "label": plan.label,
-            "level": self.study.level,
-            "primary": self.study.primary,
-            "models": self._model_labels(),
-            "methods": methods,
-            "splits": self.study.options.splits.model_dump(),
-            "inference": self.study.options.inference.model_dump(),
-            "command": self.command(region),
-        }
-
-    def _model_labels(self) -> dict[str, dict[str, str]]:
-        return {m: {"label": entry["label"] or m, "source": entry["source"]} for m, entry in self.study.models.items()}
+            yield Job(
+                "report", inputs, self.at.report(region), {**page_options(self.study, region), "command": self.command(region)}
+            )
 
     def command(self, region: str) -> str:
         """The line that redoes a region's cells and page."""
-        config = f" --configfile {self.study.configfile}" if self.study.configfile else ""
-        rules = [stage for stage in ("encode", "readout", "compare") if self._cell_jobs[stage]]
-        return f"snakemake{config} -R {' '.join(rules)} -- region_{region}"
+        return command(self.study, region, [stage for stage in ("encode", "readout", "compare") if self._cell_jobs[stage]])
 
     def _across(self) -> Iterator[Job]:
         scores = {region: self.at.tables(region)["scores"] for region in self.study.regions}
@@ -354,13 +327,4 @@ class Jobs:
             "comparisons": {region: self.at.tables(region)["comparisons"] for region in regions},
             "reports": {region: self.at.report(region) for region in regions},
         }
-        options = {
-            "study": self.study.name,
-            "title": self.study.label,
-            "dataset_label": self.study.dataset.label or self.at.dataset,
-            "regions": {region: plan.label for region, plan in regions.items()},
-            "region_order": list(regions),
-            "models": self._model_labels(),
-            "primary": self.study.primary,
-        }
-        yield Job("index", inputs, f"{self.at.home}/index.html", options)
+        yield Job("index", inputs, f"{self.at.home}/index.html", index_options(self.study))

@@ -145,8 +145,9 @@ def test_many_subjects_are_resampled_without_counting_noise_twice(shared):
 
 def test_prevalence():
     value, low, high = prevalence(3, 3)
-    assert value == 1
-    assert low < 0.6 < high
+    assert value == high == 1
+    # All significant: the shortest interval ends at 1 and cuts off 5 % below, where (α + (1 − α)g)⁴ = α⁴ + .05 (1 − α⁴).
+    assert low == pytest.approx(((0.05**4 + 0.05 * (1 - 0.05**4)) ** 0.25 - 0.05) / 0.95, abs=0.001)
     assert prevalence(0, 3)[0] == 0
     # Most probable value (Ince et al. 2021): (k/n − α)/(1 − α).
     assert prevalence(2, 4)[0] == pytest.approx((0.5 - 0.05) / 0.95, abs=0.001)

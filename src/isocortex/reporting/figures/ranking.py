@@ -51,7 +51,8 @@ def ranking_figure(region: Region, method: str, verdict: Verdict) -> Drawing | N
     _decorate(ax, places, region.score_name(method))
     _ties(ax, [place.y for place in places if place.leading])
     caption = (
-        f"{method_label(method)}: {region.score_name(method)} at each model's chosen layer, held-out stimuli, with interval. "
+        f"{method_label(method)}: {region.score_name(method)} at each model's chosen layer, "
+        "on stimuli that no fit has seen, with interval. "
         + (
             "Yellow: lower to upper ceiling, at the score's own stimuli, repeats, neuroids. "
             if any_known(rows, "ceiling_low")
