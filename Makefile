@@ -7,14 +7,13 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-slow lint format schema bench lock clean
+.PHONY: help demo test test-slow lint format schema lock clean
 
 help:
 	@echo "make demo       make the environment and run the demo study (offline, two minutes on two cores)"
 	@echo "make test       make the environment and run the tests"
 	@echo "make test-slow  the simulations and whole studies that take minutes"
 	@echo "make lint       ruff, pyright, codespell, import-linter, snakefmt, snakemake --lint"
-	@echo "make bench      our times beside the peers'"
 
 $(READY): pyproject.toml envs/constraints-cpu.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "isocortex needs Python 3.11 or newer: make PYTHON=python3.11 …"; exit 1; }
@@ -49,9 +48,6 @@ format: $(READY)
 
 schema: $(READY)
 	$(BIN)/python -m isocortex.study.schema > workflow/schemas/study.schema.json
-
-bench: $(READY)
-	$(BIN)/python -m pytest tests/benchmarks -m bench -s
 
 lock: $(READY)
 	@{ sed -n '/^#/p' envs/constraints-cpu.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//'; } > envs/constraints.new
