@@ -24,4 +24,4 @@ rule fetch:
     message:
         "fetching {wildcards.dataset}"
     shell:
-        "python -m isocortex fetch --spec {params.spec:q} --device {resources.device} > {log:q} 2>&1"
+        "python -m isocortex fetch --spec {params.spec:q} --device {resources.device} 2>&1 | tee {log:q}"

@@ -149,9 +149,9 @@ def _read_layers(store: Store, subject: _Subject, options: dict[str, Any], metho
     names: list[str] = []
     found: list[torch.Tensor] = []
     refused: dict[str, str] = {}
-    for group, attributes in sorted(store.groups.items()):
-        if options.get("layers") and attributes["layer"] not in options["layers"]:
-            continue
+    groups = {attributes["layer"]: (group, attributes) for group, attributes in sorted(store.groups.items())}
+    # The study's order, not the store's: a layer added later lies behind the others there.
+    for group, attributes in (groups[name] for name in options.get("layers") or groups if name in groups):
         gram = torch.as_tensor(np.asarray(store.read(group, "gram"))[np.ix_(rows, rows)], device=device)
         means = torch.as_tensor(np.asarray(store.read(group, "row_mean"))[rows], device=device)
         try:

@@ -94,7 +94,7 @@ def context_of(
 
 
 def layer_groups(stores: Mapping[str, Store], wanted: list[str] | None) -> dict[str, str]:
-    """Layer name → group, the same in every stimulus set; those that are wanted, in the model's order."""
+    """Layer name → group, the same in every stimulus set; those that are wanted, in the study's order."""
     found = [{attrs["layer"]: group for group, attrs in store.groups.items()} for store in stores.values()]
     names = list(found[0])
     for store, groups in zip(stores.values(), found, strict=True):
@@ -103,7 +103,7 @@ def layer_groups(stores: Mapping[str, Store], wanted: list[str] | None) -> dict[
     missing = [name for name in wanted or () if name not in names]
     if missing:
         raise DataError(f"{next(iter(stores.values())).path}: found no layer {missing[0]!r}, expected one of {names}")
-    return {name: found[0][name] for name in names if wanted is None or name in wanted}
+    return {name: found[0][name] for name in wanted or names}
 
 
 def subjects_of(brain: str, splits: Mapping[str, str], sets: Mapping[str, str]) -> dict[str, Subject]:

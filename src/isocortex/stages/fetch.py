@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ def run(spec: dict[str, Any], device: str) -> None:  # noqa: ARG001 (every stage
         mirror=Path(mirror) / name if mirror else None,
         root=Path(entry["root"]) if entry.get("root") else None,
         accept_terms=bool(options.get("accept_terms")),
-        progress=sys.stderr.isatty(),
     )
     manifest.unlink(missing_ok=True)
     write_json(manifest, fetch_dataset(entry, places))
