@@ -7,8 +7,18 @@ rule summarise:
     input:
         files("summarise", SUMMARISE),
     output:
-        SUMMARISE,
-        "results/{study}/{region}/comparisons.parquet",
+        report(
+            SUMMARISE,
+            caption="../report/scores.rst",
+            category="Tables",
+            labels={"region": "{region}"},
+        ),
+        report(
+            "results/{study}/{region}/comparisons.parquet",
+            caption="../report/comparisons.rst",
+            category="Tables",
+            labels={"region": "{region}"},
+        ),
     log:
         "results/{study}/logs/summarise/{region}.log",
     benchmark:
@@ -65,7 +75,7 @@ rule across:
     input:
         files("across", ACROSS),
     output:
-        ACROSS,
+        report(ACROSS, caption="../report/inference.rst", category="Tables"),
     log:
         "results/{study}/logs/across.log",
     benchmark:

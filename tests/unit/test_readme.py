@@ -1,0 +1,44 @@
+"""What the README shows is what the code takes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from isocortex.study import Study
+from isocortex.study.jobs import Jobs
+
+
+def blocks(repository: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (repository / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_the_yaml_is_a_study(repository: Path) -> None:
+    models, recording = (yaml.safe_load(block) for block in blocks(repository, "yaml"))
+    study = Study.from_mapping({"study": "mine", **models, **recording})
+    assert list(study.models) == ["mine", "untrained", "theirs"]
+    assert list(study.regions) == ["V1", "V4"]
+    assert len(list(Jobs(study))) > 20
+
+
+def test_the_notebook_lines_run(repository: Path) -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(60, 8))
+    space = {"features": features, "responses": features @ rng.normal(size=(8, 5)) + 0.1 * rng.normal(size=(60, 5))}
+    for block in blocks(repository, "python"):
+        exec(block, space)  # the README's own lines
+    assert 0.3 < space["similarity"] <= 1
+    assert space["fit"].predict(features).shape == (60, 5)
+
+
+def test_files_and_commands_that_are_named_exist(repository: Path) -> None:
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    for name in re.findall(r"\]\(([^)]+)\)", text) + ["config/README.md", "config/datasets.yaml", "CONTRIBUTING.md"]:
+        assert (repository / name).exists(), name
+    makefile = (repository / "Makefile").read_text()
+    for target in re.findall(r"^make (\S+)", text, flags=re.MULTILINE):
+        assert f"\n{target}:" in makefile
+    assert "make test" in (repository / ".ci/run").read_text()
