@@ -36,7 +36,7 @@ def test_the_notebook_lines_run(repository: Path) -> None:
 
 def test_files_and_commands_that_are_named_exist(repository: Path) -> None:
     text = (repository / "README.md").read_text(encoding="utf-8")
-    for name in re.findall(r"\]\(([^)]+)\)", text) + ["config/README.md", "config/datasets.yaml", "CONTRIBUTING.md"]:
+    for name in [*re.findall(r"\]\(([^)]+)\)", text), "config/README.md", "config/datasets.yaml", "CONTRIBUTING.md"]:
         assert (repository / name).exists(), name
     makefile = (repository / "Makefile").read_text()
     for target in re.findall(r"^make (\S+)", text, flags=re.MULTILINE):

@@ -69,6 +69,12 @@ def dataset_of(options: opt.StudyOptions, catalogue: str | Path) -> tuple[str, D
     except ValueError as error:
         raise StudyError(f"dataset.name: {error}") from None
     dataset = parse(Dataset, {**raw, "name": name}, where)
+    for part in ("stimuli", "subjects", "regions"):
+        if not getattr(dataset, part):
+            raise StudyError(
+                f"{where}.{part}: missing; a data set that lists only files cannot be analysed: describe its stimuli, subjects "
+                "and regions as config/studies/objects81.yaml does"
+            )
     entry = dataset.model_dump()
     entry["subjects"] = {subject: _subject(dataset, subject, raw, where) for subject in dataset.subjects}
     entry["regions"] = {region: value or {} for region, value in entry["regions"].items()}

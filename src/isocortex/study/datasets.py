@@ -161,9 +161,9 @@ class Dataset(Options):
     root: StrictStr | None = None
     level: Literal["patterns", "rdm"] = "patterns"
     files: dict[StrictStr, File | None] = {}
-    stimuli: Annotated[dict[Any, StimulusSet], Field(min_length=1)]
-    subjects: Annotated[dict[Any, dict[str, Any]], Field(min_length=1)]
-    regions: Annotated[dict[Any, DatasetRegion | None], Field(min_length=1)]
+    stimuli: dict[Any, StimulusSet] = {}
+    subjects: dict[Any, dict[str, Any]] = {}
+    regions: dict[Any, DatasetRegion | None] = {}
 
     @field_validator("files")
     @classmethod

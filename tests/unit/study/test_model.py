@@ -73,6 +73,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("dataset/subjects/S1/dims", ["neuroid"], "dataset.subjects.S1.dims: found"),
     ("dataset/subjects/S1/stimuli", "al", "dataset.subjects.S1.stimuli: unknown stimulus set 'al'; expected one of all"),
     ("dataset/level", "rdm", "rdm goes with level: rdm"),
+    ("dataset", "haxby2001_25mm", "haxby2001_25mm.stimuli: missing; a data set that lists only files"),
+    ("dataset/regions", {}, "dataset.regions: missing; a data set that lists only files"),
     ("dataset/stimuli/all", {"n": 3}, "says only n; give ids, images, table or simulated"),
 ]
 
