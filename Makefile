@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-slow lint format schema lock clean
+.PHONY: help demo test test-studies test-slow lint format schema lock clean
 
 help:
 	@echo "make demo       make the environment and run the demo study (offline, two minutes on two cores)"
 	@echo "make test       make the environment and run the tests"
-	@echo "make test-slow  the simulations and whole studies that take minutes"
+	@echo "make test-studies  a whole study on real recordings, ten minutes"
+	@echo "make test-slow  the simulations that take minutes"
 	@echo "make lint       ruff, pyright, codespell, import-linter, snakefmt, snakemake --lint"
 
 $(READY): pyproject.toml envs/constraints-cpu.txt
@@ -27,7 +28,10 @@ demo: $(READY)
 	@echo "Open results/demo/index.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not study"
+
+test-studies: $(READY)
+	$(BIN)/python -m pytest -m study
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow -s

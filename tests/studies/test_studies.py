@@ -91,7 +91,7 @@ def test_rdm92(real_studies: dict[str, Path]) -> None:
     assert set(scores.method) == {"rsa"}  # encoders need responses, and are not planned
 
 
-@pytest.mark.slow
+@pytest.mark.study
 @pytest.mark.xdist_group("v4")
 def test_v4(real_studies: dict[str, Path]) -> None:
     folder = real_studies["v4"]
