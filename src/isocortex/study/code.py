@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from isocortex.digests import digest_bytes, digest_json
+from isocortex.digests import digest_bytes, digest_file, digest_json
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -34,7 +34,14 @@ def code_digest(stage: str, methods: Iterable[str] = ()) -> str:
     """
     roots = [f"isocortex.stages.{stage}", *(METHOD_MODULES[method] for method in methods)]
     modules = closure(roots)
-    return digest_json({name: module_digest(name) for name in modules})[:16]
+    folders = {file.parent / "templates" for name in modules if (file := module_file(name))}
+    return digest_json([{name: module_digest(name) for name in modules}, _templates(folders)])[:16]
+
+
+def _templates(folders: Iterable[Path]) -> dict[str, str]:
+    """Digests of the templates that lie beside modules: they are code, too."""
+    files = [file for folder in sorted(folders) if folder.is_dir() for file in sorted(folder.rglob("*")) if file.is_file()]
+    return {file.relative_to(PACKAGE).as_posix(): digest_file(file) for file in files}
 
 
 def closure(roots: Iterable[str]) -> list[str]:
