@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from isocortex.compute import as_tensor, like_input
+from isocortex.recordings.explained import fev, fraction_explainable
 
 # A column whose spread is below this share of its size is constant: its correlation would be made of rounding.
 CONSTANT = 1e-10
@@ -102,45 +103,12 @@ def r2_score(predicted: Sequence[np.ndarray], observed: Sequence[np.ndarray], me
 def fev_single_trials(trials: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Fraction of explainable variance explained, from single trials with the full noise.
 
-    FEV = 1 − (MSE − σ²)/(Var − σ²): MSE and Var (ddof 1) over single trials, σ² the mean over stimuli of the variance over
-    repeats (ddof 1) (Cadena et al. 2019; neuralpredictors). `trials` (n, R, v) with NaN for a missing repeat, `predicted` (n,
+    FEV = 1 − (MSE − σ²)/(Var − σ²): MSE and Var (ddof 1) over single trials, σ² the variance over repeats (ddof 1), stimuli
+    weighted by their degrees of freedom (Cadena et al. 2019). `trials` (n, R, v) with NaN for a missing repeat, `predicted` (n,
     v). NaN where no stimulus was repeated, or explainable variance is below 15 % of the total, where the ratio is unstable.
     """
-    explainable, value = explainable_fraction(trials), fev_raw(trials, predicted)
-    return np.where(explainable >= 0.15, value, np.nan)
-
-
-def _noise_total(trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    valid = ~np.isnan(trials)
-    counts = valid.sum(1)
-    filled = np.where(valid, trials, 0.0)
-    means = filled.sum(1) / np.maximum(counts, 1)
-    within = (np.where(valid, trials - means[:, None], 0.0) ** 2).sum(1)
-    variance = np.where(counts > 1, within / np.maximum(counts - 1, 1), 0.0)
-    repeated = (counts > 1).sum(0)
-    noise = np.where(repeated > 0, variance.sum(0) / np.maximum(repeated, 1), np.nan)
-    n_all = valid.sum((0, 1))
-    grand = filled.sum((0, 1)) / np.maximum(n_all, 1)
-    total = (np.where(valid, trials - grand, 0.0) ** 2).sum((0, 1)) / np.maximum(n_all - 1, 1)
-    return noise, total
-
-
-def explainable_fraction(trials: np.ndarray) -> np.ndarray:
-    """(total − noise)/total of single trials per neuroid (v,)."""
-    noise, total = _noise_total(np.asarray(trials, dtype=np.float64))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (total - noise) / total
-
-
-def fev_raw(trials: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """`fev_single_trials` before unstable neuroids are masked."""
-    trials = np.asarray(trials, dtype=np.float64)
-    noise, total = _noise_total(trials)
-    error = (trials - np.asarray(predicted, dtype=np.float64)[:, None]) ** 2
-    valid = ~np.isnan(error)
-    mse = np.where(valid, error, 0.0).sum((0, 1)) / np.maximum(valid.sum((0, 1)), 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return 1 - (mse - noise) / (total - noise)
+    trials, predicted = np.asarray(trials, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    return np.where(fraction_explainable(trials) >= 0.15, fev(trials, predicted), np.nan)
 
 
 def normalized_score(r: np.ndarray, reliability: np.ndarray) -> float:
