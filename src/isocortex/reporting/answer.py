@@ -35,7 +35,14 @@ def answer(region: Region, method: str | None, verdict: Verdict | None) -> Answe
         return Answer("no_signal", f"No reliable signal in {region.label}.", said)
     if row is None:
         return Answer("unranked", f"No model can be ranked in {region.label}.", (_sentence(verdict.reason), *rest))
-    bounds = (numbers(region, method, row), *_ceiling(row), *_rivals(region, method, verdict), subjects_say(row), *rest)
+    bounds = (
+        numbers(region, method, row),
+        *_ceiling(row),
+        *_partial(region, method, row),
+        *_rivals(region, method, verdict),
+        subjects_say(row),
+        *rest,
+    )
     if verdict.best is None:
         return Answer("chance", f"No model does better than chance in {region.label}.", bounds)
     return Answer(*_claim(region, method, verdict, row), bounds)
@@ -99,6 +106,16 @@ def _ceiling(row: Row) -> Sequence[str]:
     if is_missing(row.get("n_repeats")) or row["n_repeats"] <= 1:
         return ["No repeats: no ceiling, so how much could be explained is unknown."]
     return ["No ceiling for this score, so how much could be explained is unknown."]
+
+
+def _partial(region: Region, method: str, row: Row) -> Sequence[str]:
+    """Where only some subjects have a ceiling, the share that the headline gives is theirs alone."""
+    mine = {subject: region.row(method, row["model"], subject) for subject in region.subjects}
+    known = [subject for subject, one in mine.items() if one is not None and not is_missing(one.get("normalized"))]
+    without = [subject for subject, one in mine.items() if one is not None and subject not in known]
+    if is_missing(row.get("normalized")) or not known or not without:
+        return []
+    return [f"Share and ceiling are those of {listing(known)} alone: no reliable ceiling for {listing(without)}."]
 
 
 def _rivals(region: Region, method: str, verdict: Verdict) -> Sequence[str]:

@@ -93,3 +93,14 @@ def test_a_difference_is_turned_so_that_the_best_comes_first():
     first, second = region.pair("ridge", "deep", "shallow"), region.pair("ridge", "shallow", "deep")
     assert first["difference"] == -second["difference"] == pytest.approx(0.11)
     assert (first["ci_low"], first["ci_high"]) == (-second["ci_high"], -second["ci_low"])
+
+
+def test_a_share_of_some_subjects_is_said_to_be_theirs():
+    plan = Plan()
+    region = make_region(plan)
+    for row in region.scores:
+        if row["subject"] == "S2":
+            row["normalized"] = None
+    said = answer(region, "ridge", verdict_of(plan))
+    assert "Share and ceiling are those of S1 and S3 alone: no reliable ceiling for S2." in said.details
+    assert not any("alone" in text for text in say(plan).details)
