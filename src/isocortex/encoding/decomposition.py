@@ -22,21 +22,33 @@ class Basis:
 
 
 def decompose(kernel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Eigenvalues (descending) and eigenvectors of the doubly centred `kernel` (n, n), in float64.
+    """Eigenvalues (descending) and eigenvectors of the doubly centred `kernel` (n, n), in its dtype.
 
-    Directions at rounding level are left out: they carry no prediction (K_other V = K V s⁻¹ s there is 0). At least one is
-    kept.
+    A Householder reflection takes the vector of ones to the first axis; without that axis the kernel is centred, and what is
+    found is orthogonal to the ones however near to zero its eigenvalue. Directions at rounding level are left out: they carry
+    no prediction (K_other V = K V s⁻¹ s there is 0). At least one is kept.
     """
-    kernel = kernel.to(torch.float64)
-    centred = kernel - kernel.mean(0, keepdim=True) - kernel.mean(1, keepdim=True) + kernel.mean()
-    return trimmed(*torch.linalg.eigh((centred + centred.T) / 2), scale=float(kernel.diagonal().abs().max()))
+    n = len(kernel)
+    if n == 1:
+        return kernel.new_zeros(1), kernel.new_zeros(1, 1)
+    scale = float(kernel.diagonal().abs().max())
+    axis = kernel.new_full((n,), n**-0.5)
+    axis[0] -= 1
+    axis /= axis.norm()
+    image = kernel @ axis
+    image -= (axis @ image) * axis
+    inside = kernel[1:, 1:] - 2 * torch.outer(image[1:], axis[1:])
+    inside -= 2 * torch.outer(axis[1:], image[1:])
+    values, vectors = trimmed(*torch.linalg.eigh(inside), scale=scale)
+    whole = torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])
+    return values, whole.sub_(torch.outer(2 * axis, axis @ whole))
 
 
 def trimmed(values: torch.Tensor, vectors: torch.Tensor, scale: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
     """Clamped, descending eigenpairs without those at rounding level of the largest eigenvalue, or of an uncentred `scale`."""
     values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
-    n = values.shape[0]
-    rounding = torch.finfo(values.dtype).eps * n
+    # In float32 a direction of some 1e-4 of the largest is still a direction: penalties may be as small.
+    rounding = torch.finfo(values.dtype).eps * (len(values) if values.dtype == torch.float64 else 4)
     kept = max(1, int((values > rounding * max(float(values[0]), scale)).sum()))
     return values[:kept].contiguous(), vectors[:, :kept].contiguous()
 

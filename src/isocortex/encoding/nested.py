@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,30 +12,70 @@ import torch
 
 from isocortex.compute import batches, budget_bytes
 from isocortex.encoding.decomposition import Basis, basis_of_kernel, with_cross
+from isocortex.encoding.leave_out import LeaveOut
 from isocortex.encoding.penalties import Fold
 from isocortex.encoding.scores import fold_moments, r_of_moments, region_median
 
 Pair = tuple[np.ndarray, np.ndarray]
+# Permuted responses are fitted in pieces of at most this size.
+PERMUTED_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
 class OuterKernel:
-    """All that one layer has to say to one outer split: inner folds, and the full training set against the test rows.
+    """All that one layer has to say to one outer split: what is decomposed is decomposed once, and when it is first needed.
 
-    train, test : (n_train,), (n_test,) indices of the subject's stimuli; inner : positions *within train* of each validation
-    fold.
+    gram : (n, n) of z-scored features. train, test : (n_train,), (n_test,) indices of the subject's stimuli. held : the
+    validation rows of each inner fold, indices of stimuli; together they are `train`. stored : eigenpairs by "0", "1", … and
+    "all", which spare the decomposition.
     """
 
-    inner: list[Fold]
-    final: Fold
-    positions: list[torch.Tensor]
+    gram: torch.Tensor
+    train: torch.Tensor
+    test: torch.Tensor
+    held: list[torch.Tensor]
+    stored: Mapping[str, Pair]
+
+    @cached_property
+    def positions(self) -> list[torch.Tensor]:
+        """Positions of the validation rows of each inner fold within `train`."""
+        return [torch.searchsorted(self.train, rows) for rows in self.held]
+
+    @cached_property
+    def final(self) -> Fold:
+        """All training rows against the test rows."""
+        return Fold(self._basis("all", self.train, self.test), self.train, self.test)
+
+    @cached_property
+    def inner(self) -> list[Fold]:
+        """The inner folds, each decomposed by itself."""
+        folds = []
+        for number, other in enumerate(self.held):
+            rows = self.train[~torch.isin(self.train, other)]
+            folds.append(Fold(self._basis(str(number), rows, other), rows, other))
+        return folds
+
+    @cached_property
+    def leave_out(self) -> LeaveOut:
+        """The inner folds by the leave-out identity, from the decomposition of all training rows."""
+        return LeaveOut(self.final.basis, self.positions)
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether the inner folds' decompositions are at hand."""
+        return "inner" in self.__dict__ or "0" in self.stored
+
+    def _basis(self, name: str, rows: torch.Tensor, other: torch.Tensor) -> Basis:
+        if name not in self.stored:
+            return basis_of_kernel(self.gram, rows, other)
+        values, vectors = (torch.as_tensor(part, device=self.gram.device).to(self.gram.dtype) for part in self.stored[name])
+        return with_cross(self.gram, rows, other, (values, vectors))
 
 
 @dataclass(frozen=True)
 class OuterFit:
     """test : (n_test, v) predictions. oof : (n_train, v) out-of-fold predictions at the chosen penalty. alphas : (v,), NaN for
-    a
-    neuroid without variance. alpha_at_edge : share of neuroids on an end of the grid."""
+    a neuroid without variance. alpha_at_edge : share of neuroids on an end of the grid."""
 
     test: torch.Tensor
     oof: torch.Tensor
@@ -52,31 +93,17 @@ def outer_kernel(
     stored: Mapping[str, Pair] | None = None,
     device: torch.device | str = "cpu",
 ) -> OuterKernel:
-    """Bases of an outer split from the Gram matrix (n, n) of z-scored features; `stored` eigenpairs by "0", "1", …, "all" spare
-    the decomposition."""
-    kernel = torch.as_tensor(gram, dtype=torch.float64, device=device)
-    train = torch.as_tensor(outer["train"], device=kernel.device)
-    test = torch.as_tensor(outer["test"], device=kernel.device)
-
-    def basis(name: str, rows: torch.Tensor, other: torch.Tensor) -> Basis:
-        if stored is None:
-            return basis_of_kernel(kernel, rows, other)
-        values, vectors = (torch.as_tensor(part, dtype=torch.float64, device=kernel.device) for part in stored[name])
-        return with_cross(kernel, rows, other, (values, vectors))
-
-    inner = []
-    for number, part in enumerate(outer["inner"]):
-        other = torch.as_tensor(part, device=kernel.device)
-        rows = train[~torch.isin(train, other)]
-        inner.append(Fold(basis(str(number), rows, other), rows, other))
-    positions = [torch.searchsorted(train, fold.other) for fold in inner]
-    return OuterKernel(inner, Fold(basis("all", train, test), train, test), positions)
+    """An outer split {train, test, inner} on the Gram matrix (n, n) of z-scored features."""
+    kernel = torch.as_tensor(gram, device=device)
+    train, test = (torch.as_tensor(outer[name], device=kernel.device) for name in ("train", "test"))
+    held = [torch.as_tensor(part, device=kernel.device) for part in outer["inner"]]
+    return OuterKernel(kernel, train, test, held, stored or {})
 
 
 def inner_score(kernel: OuterKernel, oof: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Fold-wise r (v,) of out-of-fold predictions on the training stimuli: what a layer is chosen by."""
-    folds = zip(kernel.inner, kernel.positions, strict=True)
-    return r_of_moments(torch.stack([fold_moments(oof[where], y[fold.other]) for fold, where in folds]).sum(0))
+    folds = zip(kernel.held, kernel.positions, strict=True)
+    return r_of_moments(torch.stack([fold_moments(oof[where], y[rows]) for rows, where in folds]).sum(0))
 
 
 def fit_permuted(
@@ -89,13 +116,13 @@ def fit_permuted(
     """
     n_neuroids = y.shape[1]
     inner, tested = [], []
-    cost = 8.0 * n_neuroids * (8 * len(y) + 4 * len(kernel.final.basis.values))
-    for part in batches(len(permutations), cost, min(budget_bytes(y.device), 1 << 28)):
+    cost = float(y.element_size()) * n_neuroids * (8 * len(y) + 4 * len(kernel.train))
+    for part in batches(len(permutations), cost, min(budget_bytes(y.device), PERMUTED_BYTES)):
         index = torch.as_tensor(permutations[part], device=y.device)
         columns = y[index].permute(1, 0, 2).flatten(1)
         made = fit(kernel, columns, options)
         scores = inner_score(kernel, made.oof, columns).unflatten(0, (-1, n_neuroids))
         inner.append(region_median(scores).cpu().numpy())
-        moments = fold_moments(made.test, columns[kernel.final.other])
+        moments = fold_moments(made.test, columns[kernel.test])
         tested.append(moments.unflatten(1, (-1, n_neuroids)).to(torch.float32).cpu().numpy())
     return np.concatenate(inner), np.concatenate(tested, axis=1)

@@ -10,12 +10,11 @@ import torch
 
 from isocortex.compute import batches, budget_bytes
 from isocortex.encoding.decomposition import Basis
+from isocortex.encoding.precision import needs_float64
 from isocortex.errors import DataError
 
 N_ALPHAS = 20
 ALPHA_RANGE = (-6.0, 2.0)
-# Below this share of the largest eigenvalue, float32 loses more than .001 sd of a held-out prediction: float64 there.
-FLOAT32_FROM = 2e-5
 # Spread over size below which a column is constant: above the rounding of float32 activations.
 CONSTANT = 1e-6
 
@@ -68,27 +67,38 @@ def _fold_errors(fold: Fold, y: torch.Tensor, alphas: torch.Tensor, centre: bool
     return torch.cat(pieces)
 
 
-def _as_dtype(fold: Fold, dtype: torch.dtype) -> Fold:
+def as_dtype(fold: Fold, dtype: torch.dtype) -> Fold:
+    """The fold with its basis in `dtype`."""
     basis = fold.basis
+    if basis.values.dtype == dtype:
+        return fold
     return Fold(Basis(basis.values.to(dtype), basis.vectors.to(dtype), basis.cross.to(dtype)), fold.train, fold.other)
 
 
 def sweep(folds: Sequence[Fold], y: torch.Tensor, alphas: torch.Tensor, centre: bool = True) -> torch.Tensor:
     """Mean over folds, with equal weight, of the mean squared error per penalty and neuroid: (A, v) float64.
 
-    On a GPU penalties above 2e-5 of the largest eigenvalue run in float32, the smaller ones in float64.
+    The arithmetic is in the dtype of `y`, but for penalties that need float64.
     """
     errors = torch.zeros(len(alphas), y.shape[1], dtype=torch.float64, device=y.device)
     for fold in folds:
-        exact = alphas < FLOAT32_FROM * fold.basis.values[0]
-        if y.device.type == "cpu" or bool(exact.all()):
-            errors += _fold_errors(fold, y, alphas, centre)
-            continue
-        if bool(exact.any()):
-            errors[exact] += _fold_errors(fold, y, alphas[exact], centre)
-        coarse = _fold_errors(_as_dtype(fold, torch.float32), y.float(), alphas[~exact].float(), centre)
-        errors[~exact] += coarse.double()
+        exact = needs_float64(alphas, fold.basis.values, y.dtype)
+        for dtype, wanted in ((torch.float64, exact), (y.dtype, ~exact)):
+            if bool(wanted.any()):
+                errors[wanted] += _fold_errors(as_dtype(fold, dtype), y.to(dtype), alphas[wanted].to(dtype), centre).double()
     return errors / len(folds)
+
+
+def predict(fold: Fold, y: torch.Tensor, chosen: torch.Tensor, centre: bool = True) -> torch.Tensor:
+    """Predictions (n_other, v) of a fold's other rows with penalty `chosen` (v,) per neuroid, in float64 where it must be."""
+    exact = needs_float64(chosen, fold.basis.values, y.dtype)
+    if not bool(exact.any()):
+        return solve(as_dtype(fold, y.dtype).basis, y[fold.train], chosen.to(y.dtype), centre)
+    made = y.new_empty(len(fold.other), y.shape[1])
+    for dtype, wanted in ((torch.float64, exact), (y.dtype, ~exact)):
+        basis = as_dtype(fold, dtype).basis
+        made[:, wanted] = solve(basis, y[:, wanted][fold.train].to(dtype), chosen[wanted].to(dtype), centre).to(y.dtype)
+    return made
 
 
 def select(errors: torch.Tensor, alphas: torch.Tensor) -> torch.Tensor:
