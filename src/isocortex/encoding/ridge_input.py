@@ -21,7 +21,7 @@ def fold_indices(n: int, folds: int | Sequence[Any]) -> list[np.ndarray]:
         parts = [np.asarray(part, dtype=np.int64) for part in folds]
         if sorted(np.concatenate(parts).tolist()) != list(range(n)):
             raise DataError(
-                f"ridge: found folds that hold {sum(map(len, parts))} rows of {n}, expected every row in one fold and in one only; "
+                f"ridge: found folds that hold {sum(map(len, parts))} rows of {n}, expected every row in one fold and one only; "
                 "give validation rows that divide the stimuli"
             )
     if len(parts) < 2 or (isinstance(folds, int) and n < 2 * len(parts)):

@@ -167,7 +167,7 @@ def test_the_largest_eigenvalue_before_a_decomposition():
     assert largest_eigenvalue(torch.zeros(5, 5)) == 0
 
 
-PROBLEM = dict(n=2000, rank=1999, sizes=[400] * 5, neuroids=5000, alphas=10)
+PROBLEM = {"n": 2000, "rank": 1999, "sizes": [400] * 5, "neuroids": 5000, "alphas": 10}
 
 
 def test_operations_are_those_of_the_products():
@@ -202,5 +202,5 @@ def test_an_unknown_algorithm():
     x, y = data("n > p")
     with pytest.raises(DataError, match=r"ridge: algorithm, found 'svd', expected auto, folds, leave_out, pruned"):
         ridge_cv(x, y, algorithm="svd")
-    with pytest.raises(DataError, match="found folds that hold 59 rows of 60, expected every row in one fold and in one only"):
+    with pytest.raises(DataError, match="found folds that hold 59 rows of 60, expected every row in one fold and one only"):
         ridge_cv(x, y, [np.arange(30), np.arange(30, 59)])
