@@ -7,13 +7,16 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-studies test-slow lint format schema lock clean
+.PHONY: help demo test test-studies test-gpu test-slow bench bench-full lint format schema lock clean
 
 help:
 	@echo "make demo       make the environment and run the demo study (offline, two minutes on two cores)"
 	@echo "make test       make the environment and run the tests"
 	@echo "make test-studies  a whole study on real recordings, ten minutes"
 	@echo "make test-slow  the simulations that take minutes"
+	@echo "make test-gpu   the encoders on a CUDA device"
+	@echo "make bench      encoders beside their peers, in one run: time, ratio, agreement"
+	@echo "make bench-full a problem of full size: time, and memory beside what the plan said"
 	@echo "make lint       ruff, pyright, codespell, import-linter, snakefmt, snakemake --lint"
 
 $(READY): pyproject.toml envs/constraints-cpu.txt
@@ -28,13 +31,29 @@ demo: $(READY)
 	@echo "Open results/demo/index.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not study"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not study and not gpu"
 
 test-studies: $(READY)
 	$(BIN)/python -m pytest -m study
 
+test-gpu: $(READY)
+	$(BIN)/python -m pytest -m gpu
+
 test-slow: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow -s
+
+# The peers' environment is their own: their pins never meet the project's.
+PEERS ?= .peers
+$(PEERS)/.ready: tests/benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --requirement tests/benchmarks/peers/requirements.txt
+	@touch $@
+
+bench: $(READY) $(PEERS)/.ready
+	OMP_NUM_THREADS=$${THREADS:-$$(nproc)} ISOCORTEX_PEERS=$(PEERS) $(BIN)/python tests/benchmarks/encoders.py $(ROWS)
+
+bench-full: $(READY)
+	OMP_NUM_THREADS=$${THREADS:-$$(nproc)} $(BIN)/python tests/benchmarks/full_size.py $(SIZE)
 
 lint: $(READY)
 	$(BIN)/ruff check

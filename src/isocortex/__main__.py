@@ -25,6 +25,8 @@ STAGES = (
     "region",
     "encode",
     "readout",
+    "decode",
+    "joint",
     "compare",
     "geometry",
     "summarise",

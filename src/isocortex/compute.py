@@ -36,8 +36,8 @@ def as_tensor(x: Any, device: torch.device | None = None, dtype: torch.dtype | N
     if isinstance(x, torch.Tensor):
         return x.to(device=device or x.device, dtype=dtype or x.dtype)
     array = np.asarray(x)
-    if not array.flags.writeable:
-        array = array.copy()  # torch shares memory with NumPy and warns about arrays it must not write
+    if not array.flags.writeable or any(step < 0 for step in array.strides):
+        array = array.copy()  # torch shares memory with NumPy: not what it must not write, nor what runs backwards
     return torch.as_tensor(array, device=device, dtype=dtype)
 
 

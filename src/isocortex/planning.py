@@ -17,11 +17,19 @@ from isocortex.study.jobs import Job, Jobs
 
 FLOPS = 2.0e10  # float64 operations per second of one core in large products
 START = {"numpy": 2.0, "torch": 4.0}  # seconds until a command's first arithmetic
-BASE_MB = {"numpy": 400, "torch": 700}
+BASE_MB = {"numpy": 180, "torch": 330}  # what the imports take
 UNKNOWN_FEATURES = 4096  # per layer, until the model has been run once
 UNKNOWN_NEUROIDS = 1000
 GRID = 20  # penalties
+LABELLINGS, CLASSES = 1000, 5  # of a decoder: permuted labels, and classes
+DECODER_STEPS = {"ridge": 10, "lda": 3, "logistic": 100}  # products per fold, with fewer permutations where they are many
 DOUBLE = 8
+# Sizes that bound what is held at once, in MB: tests hold these equal to the constants of the stages.
+GRAM_MB, BLOCK_MB, KEPT_MB = 2147.0, 1074.0, 537.0
+ROOM_MB = 300.0
+JOINT_MB = 4295.0  # block of neuroids of a joint encoder
+SOLVED = 10  # penalties of a kernel whose inverse is made; the others are combinations of them
+SMALL = 2e11  # operations of a fit up to which it runs in float64
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,12 @@ class Shapes:
     outer: int
     folds: int
     draws: int
+    test: float
+
+    @property
+    def train(self) -> int:
+        """Training stimuli of an outer split."""
+        return max(1, round(self.stimuli * (1 - (self.test or 1 / self.folds))))
 
 
 def shapes_of(study: Study, job: Job) -> Shapes:
@@ -60,7 +74,9 @@ def shapes_of(study: Study, job: Job) -> Shapes:
     else:
         known = [sum(plan.neuroids.get(s, 0) for plan in study.regions.values()) for s in subjects]
         counts = [count or UNKNOWN_NEUROIDS for count in known]
-    layers, features = _layers_and_features(study, model, sets[0])
+    members = dict.fromkeys(item["model"] for item in options.get("of", ())) or {model: None}
+    found = [_layers_and_features(study, member, sets[0]) for member in members]
+    layers, features = sum(count for count, _ in found), max(width for _, width in found)
     splits = study.options.splits
     return Shapes(
         stimuli=max(study.dataset_entry["stimuli"][name]["n"] for name in sets),
@@ -72,6 +88,7 @@ def shapes_of(study: Study, job: Job) -> Shapes:
         outer=1 if splits.test else splits.folds,
         folds=splits.folds,
         draws=study.options.inference.draws,
+        test=splits.test,
     )
 
 
@@ -111,42 +128,95 @@ def _record(s: Shapes, _: Job) -> Cost:
     return Cost(START["numpy"] + size / 100, BASE_MB["numpy"] + 3 * size, size)
 
 
-def _features(s: Shapes, _: Job) -> Cost:
+def _features(s: Shapes, job: Job) -> Cost:
     size = _mb(s.stimuli, s.layers, s.features, size=4)
-    return Cost(START["torch"] + s.stimuli * 0.03, BASE_MB["torch"] + min(size, 500), size)
+    # A table that is given is read whole; what a model computes is written batch by batch.
+    held = 1.4 * size if job.options["entry"]["source"] == "precomputed" else min(size, 500)
+    return Cost(START["torch"] + s.stimuli * 0.03, BASE_MB["torch"] + held, size)
 
 
 def _splits(s: Shapes, _: Job) -> Cost:
-    return Cost(START["numpy"], BASE_MB["numpy"], 0.01 * s.stimuli / 100)
+    size = _mb(s.stimuli, s.repeats, s.neuroids, size=4)  # the recording, to know which stimuli were answered
+    return Cost(START["numpy"] + size / 200, BASE_MB["numpy"] + 1.25 * size, 0.01 * s.stimuli / 100)
 
 
 def _kernels(s: Shapes, job: Job) -> Cost:
     n, k = s.stimuli, s.folds
     folds = s.outer * (k + 1) if job.options["encode"] else 0
-    flops = s.layers * ((1 + s.outer) * 2 * n * n * s.features + folds * 9 * n**3)
-    disk = s.layers * (_mb(n, n) * (1 + s.outer) + min(folds * _mb(n, n), 1e3 * job.options["kernels_budget_gb"] / s.layers))
-    return Cost(START["torch"] + flops / FLOPS, BASE_MB["torch"] + 6 * _mb(n, n), disk)
+    inside = min(s.train, s.features)  # the smaller Gram matrix is decomposed
+    flops = s.layers * ((1 + s.outer) * 2 * n * n * s.features + folds * (9 * inside**3 + 2 * s.train * inside**2))
+    disk = s.layers * (
+        _mb(n, n) * (1 + s.outer) + min(folds * _mb(n, inside), 1e3 * job.options["kernels_budget_gb"] / s.layers)
+    )
+    adding = min(_mb(n, n) * (1 + s.outer), GRAM_MB) + 1.4 * min(_mb(5, n, s.features), BLOCK_MB)
+    # The matrix, its training part twice, eigenvectors, and LAPACK's two matrices to work in.
+    decomposing = _mb(n, n) + 5 * _mb(s.train, s.train) if inside == s.train else 2 * _mb(n, inside) + 5 * _mb(inside, inside)
+    memory = BASE_MB["torch"] + max(adding, decomposing if folds else 0)
+    return Cost(START["torch"] + flops / FLOPS, memory, disk)
 
 
 def _region(s: Shapes, _: Job) -> Cost:
-    size = s.subjects * _mb(s.stimuli, s.repeats + 1, s.neuroids, size=4)
-    return Cost(START["numpy"] + size / 20, BASE_MB["numpy"] + 4 * size, size)
+    trials, mean = _mb(s.stimuli, s.repeats, s.neuroids, size=4), _mb(s.stimuli, s.neuroids, size=4)
+    one = 3 * trials + 3 * mean
+    return Cost(
+        START["numpy"] + s.subjects * trials / 20, BASE_MB["numpy"] + one + (s.subjects - 1) * (trials + mean), trials + mean
+    )
 
 
 def _encode(s: Shapes, _: Job) -> Cost:
-    n, v = s.stimuli, s.neuroids
-    fit = s.outer * (s.folds + 1) * (2 * n * n * v + 2 * n * n / s.folds * v * GRID)
+    n, v, train = s.stimuli, s.neuroids, s.train
+    tested = n if s.outer > 1 else n - train
+    size = DOUBLE if 2.0 * n * n * v * GRID <= SMALL else 4
+    rank = min(train, s.features)
+    fit = s.outer * (6 * train * rank * v + min(GRID, 6) * 2 * train * rank * v)
     resample = 4 * s.draws * n * v
-    permute = 200 * fit / s.layers if s.outer > 1 else 1000 * 2 * n * v
+    permute = 200 * fit if s.outer > 1 else 1000 * 2 * tested * v
     seconds = s.subjects * (s.layers * (fit + resample) + permute) / FLOPS
-    memory = 4 * _mb(n, n) + 6 * _mb(n, v) * s.layers + _mb(s.draws, v)
-    return Cost(START["torch"] + seconds, BASE_MB["torch"] + memory, s.subjects * _mb(v, s.layers, 3))
+    bases = _mb(n, n) + _mb(train, rank) * 1.5 + min(GRID * _mb(train, train / s.folds, size=size), KEPT_MB)
+    held = _mb(n, v, size=4) + _mb(tested, s.repeats, v, size=4) + _mb(tested, v, s.layers, size=size)
+    block = min(12 * _mb(n, v, size=size), BLOCK_MB)
+    memory = BASE_MB["torch"] + held + max(bases + block, _mb(s.draws, v, size=4) * 3)
+    return Cost(START["torch"] + seconds, memory, s.subjects * _mb(v, s.layers, 3))
 
 
 def _readout(s: Shapes, job: Job) -> Cost:
     layers = len(job.options["layers"])
     flops = s.subjects * layers * s.outer * 100 * 6 * s.stimuli * s.features * s.neuroids
     return Cost(START["torch"] + flops / FLOPS, BASE_MB["torch"] + 4 * _mb(s.stimuli, s.features, size=4), _mb(s.neuroids, 800))
+
+
+def _decode(s: Shapes, job: Job) -> Cost:
+    n, columns = s.stimuli, LABELLINGS * CLASSES
+    layers = s.layers if job.options["model"] else 1
+    made = 2 * n * n * s.neuroids if not job.options["model"] else 0
+    one = s.folds * (s.folds + 1) * (9 * n**3 + 2 * n * n * columns)
+    steps = [DECODER_STEPS[decoder["classifier"]] for decoder in job.options["decoders"].values()]
+    flops = s.subjects * layers * sum(made + one * factor for factor in steps)
+    return Cost(START["torch"] + flops / FLOPS, BASE_MB["torch"] + 4 * _mb(n, n) * layers + _mb(n, columns, 10), 1)
+
+
+def _joint(s: Shapes, job: Job) -> Cost:
+    n, v, train, spaces = s.stimuli, s.neuroids, s.train, s.layers
+    tested = max(1, n - train)
+    models = len({item["model"] for item in job.options["of"]})
+    groups = models if models > 1 else spaces
+    size = DOUBLE if 2.0 * n * n * v * GRID <= SMALL else 4
+    seconds = 0.0
+    if banded := job.options["methods"].get("banded"):
+        # All spaces, each group alone, and all but each; of two groups that is the other. One space has nothing to search.
+        fits = 1 + groups * (spaces > groups) + groups * (groups > 2)
+        search = banded["candidates"] * SOLVED * (2 * train**3 + 2 * train**2 * v) + 2 * train**2 * spaces * v
+        refit = min(banded["candidates"] * GRID, v) * 3 * train**3
+        seconds += fits * (search + refit) / FLOPS
+    if "stacking" in job.options["methods"]:
+        seconds += spaces * (9 * train**3 + 6 * train**2 * v + min(GRID, 6) * 2 * train**2 * v) / FLOPS
+    seconds += len(job.options["methods"]) * (3 * groups + 2) * 10 * s.draws * tested * v / FLOPS
+    kernels = 3 * spaces * _mb(train, train) + KEPT_MB
+    block = min((12 + 2 * spaces) * _mb(n, v, size=size), JOINT_MB)
+    held = _mb(tested, s.repeats, v, size=4) + 4 * groups * _mb(tested, v, size=size)
+    drawn = (groups + 2) * _mb(s.draws, v, size=4) * 2
+    memory = BASE_MB["torch"] + held + max(kernels + block, drawn)
+    return Cost(START["torch"] + s.subjects * seconds, memory, s.subjects * _mb(v, spaces + 3 * groups, size=4))
 
 
 def _compare(s: Shapes, job: Job) -> Cost:
@@ -181,6 +251,8 @@ COSTS: dict[str, Callable[[Shapes, Job], Cost]] = {
     "region": _region,
     "encode": _encode,
     "readout": _readout,
+    "decode": _decode,
+    "joint": _joint,
     "compare": _compare,
     "geometry": _geometry,
     "summarise": _table,
@@ -196,8 +268,13 @@ def cost(study: Study, job: Job) -> Cost:
 
 
 def memory_mb(study: Study, job: Job, attempt: int = 1) -> int:
-    """Memory to ask for: half as much again as planned, twice that at each further attempt."""
-    return int(cost(study, job).memory_mb * 1.5 * 2 ** (attempt - 1)) + 1
+    """Memory to ask for: half as much again as planned and some room, twice that at each further attempt."""
+    return int((cost(study, job).memory_mb * 1.5 + ROOM_MB) * 2 ** (attempt - 1)) + 1
+
+
+def threads(study: Study, job: Job) -> int:
+    """Cores to ask for: one for a job of minutes, so that many run side by side, more for one that would take long alone."""
+    return next(n for n, limit in ((1, 120), (2, 600), (4, float("inf"))) if cost(study, job).seconds <= limit)
 
 
 def runtime_minutes(study: Study, job: Job, attempt: int = 1) -> int:
@@ -269,4 +346,4 @@ def _size(megabytes: float) -> str:
     return f"{megabytes:.0f} MB" if megabytes < 2000 else f"{megabytes / 1000:.1f} GB"
 
 
-__all__ = ["Cost", "Shapes", "cost", "memory_mb", "plan_study", "runtime_minutes", "shapes_of"]
+__all__ = ["Cost", "Shapes", "cost", "memory_mb", "plan_study", "runtime_minutes", "shapes_of", "threads"]

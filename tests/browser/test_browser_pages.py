@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from chromium import check_page, look, screenshot
+from joint_regions import joined
 from regions import Plan, make_region, verdict_of
 
 from isocortex.reporting.pages import index_page, region_page
@@ -35,6 +36,15 @@ def test_a_region_page_opens_cleanly(name, tmp_path):
 
 def test_a_region_page_fits_a_telephone(tmp_path):
     check_page(write(PLANS["hostile"], tmp_path), width=500)
+
+
+@pytest.mark.parametrize("width", [1200, 500])
+def test_joint_encoders_open_cleanly(tmp_path, width):
+    region = joined(label=HOSTILE, plan=Plan(subjects=("S1", "S2"), labels={"deep": "long " * 40}))
+    path = tmp_path / "report.html"
+    path.write_text(region_page(region, dict.fromkeys(region.methods, verdict_of(Plan()))), encoding="utf-8")
+    seen = check_page(path, width)
+    assert {"joint-both", "joint-depth"} <= {figure["id"] for figure in seen.figures}
 
 
 def test_the_index_opens_cleanly(tmp_path):

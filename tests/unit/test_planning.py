@@ -54,3 +54,23 @@ def test_what_cannot_fit_is_refused(tmp_path: Path, repository: Path, monkeypatc
     path.write_text(yaml.safe_dump(mapping))
     with pytest.raises(StudyError, match=r"rule \w+ needs about .* GB of memory, found .* here; take fewer stimuli"):
         planning.plan_study(path)
+
+
+def test_what_bounds_the_memory_is_what_the_stages_are_bounded_by() -> None:
+    from isocortex.encoding import leave_out, precision
+    from isocortex.stages import encode, kernels
+
+    assert pytest.approx(kernels.GRAM_BYTES / 1e6, rel=1e-3) == planning.GRAM_MB
+    assert pytest.approx(kernels.BLOCK_BYTES / 1e6, rel=1e-3) == planning.BLOCK_MB
+    assert pytest.approx(encode.FIT_BYTES / 1e6, rel=1e-3) == planning.BLOCK_MB
+    assert pytest.approx(leave_out.KEEP_BYTES / 1e6, rel=1e-3) == planning.KEPT_MB
+    assert precision.SMALL == planning.SMALL
+
+
+def test_a_long_job_asks_for_more_cores(demo: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = next(iter(Jobs(demo).by_stage["encode"].values()))
+    asked = []
+    for seconds in (10, 300, 4000):
+        monkeypatch.setitem(planning.COSTS, "encode", lambda *_, seconds=seconds: planning.Cost(seconds, 1, 1))
+        asked.append(planning.threads(demo, job))
+    assert asked == [1, 2, 4]

@@ -28,10 +28,16 @@ def test_the_notebook_lines_run(repository: Path) -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(60, 8))
     space = {"features": features, "responses": features @ rng.normal(size=(8, 5)) + 0.1 * rng.normal(size=(60, 5))}
+    space |= {"gabor": features[:, :4], "network": features[:, 4:]}
+    space |= {"responses_of_V1": space["responses"][:, :2], "responses_of_V4": space["responses"][:, 2:]}
     for block in blocks(repository, "python"):
         exec(block, space)  # the README's own lines
     assert 0.3 < space["similarity"] <= 1
     assert space["fit"].predict(features).shape == (60, 5)
+    np.testing.assert_allclose(np.hstack([space["V1"].coef, space["V4"].coef]), space["fit"].coef, atol=1e-8)
+    for name in ("joint", "brain_score"):
+        inputs = [features[:, :4], features[:, 4:]] if name == "joint" else features
+        assert np.corrcoef(space[name].predict(inputs)[:, 0], space["responses"][:, 0])[0, 1] > 0.9
 
 
 def test_files_and_commands_that_are_named_exist(repository: Path) -> None:

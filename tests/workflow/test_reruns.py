@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,26 @@ def test_a_region_added(finished: Any) -> None:
 def test_a_descriptor_added(finished: Any) -> None:
     finished.study(geometry=["participation_ratio"])
     assert finished.planned() == {f"geometry: {region}/geometry.nc" for region in REGIONS} | after(*REGIONS)
+
+
+def test_a_decoder_added(finished: Any) -> None:
+    finished.study(decode={"photo": {"target": "photograph", "classifier": "lda"}})
+    own = {f"decode: {region}/decoding.nc" for region in REGIONS}
+    assert finished.planned() == own | cells("decode", "decoding") | after(*REGIONS)
+
+
+def test_a_joint_encoder_added_and_its_option_changed(finished: Any, tmp_path: Path) -> None:
+    apart = replace(finished, folder=tmp_path / "copy")  # the others find no cell that they have not asked for
+    shutil.copytree(finished.folder, apart.folder)
+    both = {"of": ["pixels", "net"], "stacking": {}}
+    apart.study(joint={"both": both})
+    expected = cells("joint", "joint", models=("both",)) | after(*REGIONS)
+    assert apart.planned() == expected
+    done = apart.snakemake()
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert apart.planned() == set()
+    apart.study(joint={"both": {**both, "banded": {"candidates": 3}}})
+    assert apart.planned() == expected
 
 
 def test_a_subject_added(finished: Any) -> None:

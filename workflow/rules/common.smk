@@ -54,6 +54,11 @@ def memory(stage, pattern):
     return lambda wildcards, attempt: planning.memory_mb(STUDY, job(wildcards), attempt)
 
 
+def cores(stage, pattern):
+    job = job_of(stage, pattern)
+    return lambda wildcards: planning.threads(STUDY, job(wildcards))
+
+
 def runtime(stage, pattern):
     job = job_of(stage, pattern)
     return lambda wildcards, attempt: planning.runtime_minutes(

@@ -12,7 +12,7 @@ rule encode:
         "results/{study}/logs/encode/{region}/{model}.log",
     benchmark:
         "results/{study}/benchmarks/encode/{region}/{model}.tsv"
-    threads: 1
+    threads: cores("encode", ENCODE)
     resources:
         mem_mb=memory("encode", ENCODE),
         runtime=runtime("encode", ENCODE),

@@ -12,7 +12,7 @@ rule kernels:
         "results/{study}/logs/kernels/{model}/{stimuli}.log",
     benchmark:
         "results/{study}/benchmarks/kernels/{model}/{stimuli}.tsv"
-    threads: 2
+    threads: cores("kernels", KERNELS)
     resources:
         mem_mb=memory("kernels", KERNELS),
         runtime=runtime("kernels", KERNELS),

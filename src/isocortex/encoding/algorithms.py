@@ -8,8 +8,8 @@ pruned : the same identity, for the penalties that generalised cross-validation 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Problem:
 
     n: int
     rank: int
-    sizes: Sequence[int]
+    sizes: tuple[int, ...]
     neuroids: int
     alphas: int
     stored: bool = False
@@ -59,8 +59,10 @@ def operations(problem: Problem) -> dict[str, float]:
     return {"folds": folds, "leave_out": leave_out, "pruned": pruned}
 
 
+@cache
 def fastest(problem: Problem, wanted: str = "auto") -> str:
-    """The algorithm with the fewest operations, or the one that is asked for; what was chosen, and why, is logged."""
+    """The algorithm with the fewest operations, or the one that is asked for; what was chosen, and why, is logged, once
+    for equal problems."""
     counted = operations(problem)
     best = min(counted, key=counted.__getitem__) if wanted == "auto" else wanted
     listed = ", ".join(f"{name} {count:.1e}" for name, count in counted.items())

@@ -16,6 +16,8 @@ N_PERMUTATIONS = 400
 TEST_SPLITS = 3
 # Values (stimuli × repeats × neuroids) up to which the test for signal takes every neuroid.
 TEST_SIZE = 2_000_000
+# Trials of some neuroids at a time are halved in float64.
+HALF_BYTES = 1 << 27
 KIND = "split-half of repeats, Spearman-Brown, square root"
 
 
@@ -63,10 +65,11 @@ def halves_masks(valid: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
 def half_factor(valid: np.ndarray) -> float:
     """By how much noise shrinks from half to all repeats: mean(1/⌊R/2⌋)/mean(1/R); 2 for even equal repeats.
 
-    Exact for ragged repeats too, where noise variances average over stimuli.
+    Exact for ragged repeats too, where noise variances average over stimuli. Stimuli shown once have no halves but their share
+    of the noise of the means: they count in mean(1/R).
     """
     counts = valid.sum(1)
-    return float((1 / (counts // 2)).mean() / (1 / counts).mean())
+    return float((1 / (counts[counts >= 2] // 2)).mean() / (1 / counts[counts >= 1]).mean())
 
 
 def _half_mean(trials: np.ndarray, mask: np.ndarray) -> torch.Tensor:
@@ -81,23 +84,26 @@ def half_correlations(trials: np.ndarray, n_splits: int, seed: int) -> np.ndarra
     """r between random halves of the repeats of `trials` (n, R, v): (n_splits, v)."""
     rng = np.random.default_rng([seed, 0x68616C66])
     valid = presented(trials)
-    values = []
-    for _ in range(n_splits):
-        first, second = (standardized(_half_mean(trials, mask)) for mask in halves_masks(valid, rng))
-        values.append((first * second).sum(0).numpy())
-    return np.stack(values)
+    pairs = [halves_masks(valid, rng) for _ in range(n_splits)]
+    result = np.empty((n_splits, trials.shape[2]))
+    for part in batches(trials.shape[2], 16.0 * trials.shape[0] * trials.shape[1], HALF_BYTES):
+        values = trials[:, :, part].astype(np.float64)
+        for number, pair in enumerate(pairs):
+            first, second = (standardized(_half_mean(values, mask)) for mask in pair)
+            result[number, part] = (first * second).sum(0).numpy()
+    return result
 
 
 def split_half_ceiling(
     trials: np.ndarray, seed: int, n_splits: int = N_SPLITS, n_permutations: int = N_PERMUTATIONS
 ) -> Ceiling | None:
     """The ceiling from trials (n, R, v) with NaN for a missing repeat; None where fewer than three stimuli are repeated."""
-    trials = np.asarray(trials, dtype=np.float64)
+    trials = np.asarray(trials)
     repeated = presented(trials).sum(1) >= 2
     if repeated.sum() < 3:
         return None
-    trials = trials[repeated]
-    reliability = step_up(half_correlations(trials, n_splits, seed), half_factor(presented(trials)))
+    factor, trials = half_factor(presented(trials)), trials[repeated]
+    reliability = step_up(half_correlations(trials, n_splits, seed), factor)
     region = region_median(torch.from_numpy(np.sign(reliability) * np.sqrt(np.abs(reliability)))).numpy()
     statistic, null = signal_test(trials, seed, n_permutations)
     p = (1 + int((null >= statistic - 1e-12).sum())) / (1 + len(null)) if np.isfinite(statistic) else float("nan")
@@ -118,7 +124,7 @@ def signal_test(trials: np.ndarray, seed: int, n_permutations: int) -> tuple[flo
     rng = np.random.default_rng([seed, 0x63656C6C])
     n, n_repeats, n_neuroids = trials.shape
     kept = max(1, min(n_neuroids, TEST_SIZE // (n * n_repeats)))
-    trials = trials[:, :, np.linspace(0, n_neuroids - 1, kept).round().astype(int)]
+    trials = trials[:, :, np.linspace(0, n_neuroids - 1, kept).round().astype(int)].astype(np.float64)
     valid = presented(trials)
     values = torch.from_numpy(np.where(np.isnan(trials), np.nanmean(trials, axis=(0, 1)), trials))
     masks = [halves_masks(valid, rng) for _ in range(TEST_SPLITS)]

@@ -21,12 +21,13 @@ class Basis:
     cross: torch.Tensor
 
 
-def decompose(kernel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def decompose(kernel: torch.Tensor, *, overwrite: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
     """Eigenvalues (descending) and eigenvectors of the doubly centred `kernel` (n, n), in its dtype.
 
     A Householder reflection takes the vector of ones to the first axis; without that axis the kernel is centred, and what is
     found is orthogonal to the ones however near to zero its eigenvalue. Directions at rounding level are left out: they carry
-    no prediction (K_other V = K V s⁻¹ s there is 0). At least one is kept.
+    no prediction (K_other V = K V s⁻¹ s there is 0). At least one is kept. overwrite : `kernel` may be spoiled, and no copy of
+    it is made.
     """
     n = len(kernel)
     if n == 1:
@@ -37,11 +38,11 @@ def decompose(kernel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     axis /= axis.norm()
     image = kernel @ axis
     image -= (axis @ image) * axis
-    inside = kernel[1:, 1:] - 2 * torch.outer(image[1:], axis[1:])
-    inside -= 2 * torch.outer(axis[1:], image[1:])
+    inside = kernel[1:, 1:] if overwrite else kernel[1:, 1:].clone()
+    inside.addr_(image[1:], axis[1:], alpha=-2).addr_(axis[1:], image[1:], alpha=-2)
     values, vectors = trimmed(*torch.linalg.eigh(inside), scale=scale)
     whole = torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])
-    return values, whole.sub_(torch.outer(2 * axis, axis @ whole))
+    return values, whole.addr_(axis, axis @ whole, alpha=-2)
 
 
 def trimmed(values: torch.Tensor, vectors: torch.Tensor, scale: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,9 +59,10 @@ def with_cross(
 ) -> Basis:
     """The basis of `train` rows of `kernel` (n, n) from its eigenpair, with `other` rows placed in it."""
     values, vectors = pair
-    between = kernel[other][:, train]
     # The row means and the grand mean of double centring vanish against V, whose columns sum to zero; the column means do not.
-    cross = (between - kernel[train][:, train].mean(0, keepdim=True)) @ vectors
+    # They are taken as a product, which needs no copy of the kernel.
+    among = kernel.new_zeros(len(kernel)).index_fill_(0, train, 1 / len(train))
+    cross = (kernel[other[:, None], train] - (among @ kernel)[train]) @ vectors
     if float(values[0]) <= 0:
         cross = torch.zeros_like(cross)
     return Basis(values, vectors, cross)
@@ -68,11 +70,11 @@ def with_cross(
 
 def basis_of_kernel(kernel: torch.Tensor, train: torch.Tensor, other: torch.Tensor, centre: bool = True) -> Basis:
     """The basis of `train` rows; without `centre`, no intercept."""
-    inside = kernel[train][:, train]
+    inside = kernel[train[:, None], train]
     if centre:
-        return with_cross(kernel, train, other, decompose(inside))
+        return with_cross(kernel, train, other, decompose(inside, overwrite=True))
     pair = trimmed(*torch.linalg.eigh((inside + inside.T) / 2))
-    return Basis(*pair, kernel[other][:, train] @ pair[1])
+    return Basis(*pair, kernel[other[:, None], train] @ pair[1])
 
 
 def basis_of_features(x: torch.Tensor, train: torch.Tensor, other: torch.Tensor, centre: bool = True) -> Basis:

@@ -2,31 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from isocortex.encoding.decomposition import decompose
+from isocortex.encoding.decomposition import basis_of_features, decompose
 from isocortex.encoding.penalties import CONSTANT
 from isocortex.errors import DataError
 
+Selection = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Some rows of one Gram matrix: of the raw features (selection None) or of a z-scoring by its number."""
+
+    selection: int | None
+    rows: slice
+
+
+def passes(n: int, selections: Sequence[Selection], budget: float, chunk: float = 1) -> Iterator[list[Strip]]:
+    """The strips of all Gram matrices, raw ones first, in groups that fit `budget` bytes: one pass over the features each.
+
+    A matrix that is larger than the budget is made in strips of rows, whole chunks (of `chunk` bytes) each; small ones go
+    together.
+    """
+    group: list[Strip] = []
+    used = 0.0
+    for number, size in [(None, n), *((number, len(rows)) for number, (rows, _) in enumerate(selections))]:
+        aligned = max(1, int(chunk // (8 * size)))
+        step = max(1, int(budget // (8 * size)) // aligned) * aligned
+        for start in range(0, size, step):
+            strip = Strip(number, slice(start, min(size, start + step)))
+            cost = 8 * size * (strip.rows.stop - start)
+            if group and used + cost > budget:
+                yield group
+                group, used = [], 0.0
+            group.append(strip)
+            used += cost
+    yield group
+
 
 class GramSum:
-    """Adds up X Xᵀ, the row means, and Z Zᵀ for each z-scoring, block by block of columns.
+    """Adds up strips of X Xᵀ and of Z Zᵀ for each z-scoring, and the row means, block by block of columns.
 
     selections : per z-scoring, the rows that it holds and, among them, the training rows whose mean and sd (ddof 0) it uses.
-    Columns without variance on the training rows are left out of that Z and counted in `n_constant`.
+    Columns without variance on the training rows are left out of that Z and counted in `n_constant`. strips : which are made;
+    `made` holds them, (rows, n) each.
     """
 
-    def __init__(self, n: int, selections: Sequence[tuple[np.ndarray, np.ndarray]], device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, n: int, selections: Sequence[Selection], strips: Sequence[Strip], device: torch.device | str = "cpu"
+    ) -> None:
         self.device = torch.device(device)
         self.selections = [tuple(torch.as_tensor(part, device=device) for part in pair) for pair in selections]
-        self.gram = torch.zeros(n, n, dtype=torch.float64, device=device)
+        self.strips = list(strips)
+        sizes = {None: n, **{number: len(rows) for number, (rows, _) in enumerate(selections)}}
+        self.made = [
+            torch.zeros(strip.rows.stop - strip.rows.start, sizes[strip.selection], dtype=torch.float64, device=device)
+            for strip in strips
+        ]
         self.row_sum = torch.zeros(n, dtype=torch.float64, device=device)
-        self.scored = [torch.zeros(len(rows), len(rows), dtype=torch.float64, device=device) for rows, _ in self.selections]
-        self.n_constant = [0] * len(self.selections)
+        self.n_constant = dict.fromkeys((strip.selection for strip in strips if strip.selection is not None), 0)
         self.n_features = 0
 
     def add(self, columns: np.ndarray) -> None:
@@ -38,13 +78,19 @@ class GramSum:
                 f"features: found NaN or infinity at stimulus {row}, feature {self.n_features + column}, expected finite "
                 "numbers; mend the model's output for that stimulus"
             )
-        self.gram += block @ block.T
         self.row_sum += block.sum(1)
         self.n_features += block.shape[1]
-        for number, (rows, train) in enumerate(self.selections):
+        self._add(None, block)
+        for number in self.n_constant:
+            rows, train = self.selections[number]
             scores, constant = z_scored(block[rows], train)
             self.n_constant[number] += constant
-            self.scored[number] += scores @ scores.T
+            self._add(number, scores)
+
+    def _add(self, selection: int | None, values: torch.Tensor) -> None:
+        for strip, made in zip(self.strips, self.made, strict=True):
+            if strip.selection == selection:
+                made.addmm_(values[strip.rows], values.T)
 
     @property
     def row_mean(self) -> torch.Tensor:
@@ -66,9 +112,9 @@ def z_scored(x: torch.Tensor, train: torch.Tensor) -> tuple[torch.Tensor, int]:
     return scores.clamp(-bound, bound), int((~varies).sum())
 
 
-def column_blocks(n_features: int, n: int, n_selections: int, budget: float) -> Iterable[slice]:
-    """Slices of columns whose block, in float64 and z-scored, stays under `budget` bytes."""
-    step = max(1, int(budget // (8 * n * (4 + n_selections))))
+def column_blocks(n_features: int, n: int, budget: float) -> Iterable[slice]:
+    """Slices of columns whose block, as read, in float64 and z-scored, stays under `budget` bytes."""
+    step = max(1, int(budget // (8 * n * 5)))
     return (slice(start, min(n_features, start + step)) for start in range(0, n_features, step))
 
 
@@ -82,16 +128,24 @@ def decomposition_bytes(splits: Iterable[Mapping[str, Any]]) -> int:
     return total
 
 
-def decompositions(gram: torch.Tensor, outer: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Eigenpairs (s, V) of the centred training kernel of each inner fold ("0", "1", …) and of all training rows ("all")."""
-    train = torch.as_tensor(outer["train"], device=gram.device)
+def decompositions(
+    source: torch.Tensor, outer: Mapping[str, Any], *, primal: bool = False
+) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+    """Eigenpairs (s, V) of the centred training kernel of each inner fold ("0", "1", …) and of all training rows ("all").
+
+    source : the Gram matrix (n, n) of z-scored features; or, `primal`, these features (n, p), p < n, whose p × p Gram matrix is
+    the smaller one. One at a time, for each is as large as a Gram matrix.
+    """
+    train = torch.as_tensor(outer["train"], device=source.device)
     parts = {
-        str(number): train[~torch.isin(train, torch.as_tensor(part, device=gram.device))]
+        str(number): train[~torch.isin(train, torch.as_tensor(part, device=source.device))]
         for number, part in enumerate(outer["inner"])
     }
     parts["all"] = train
-    result = {}
     for name, rows in parts.items():
-        values, vectors = decompose(gram[rows][:, rows])
-        result[name] = (values.cpu().numpy(), vectors.cpu().numpy())
-    return result
+        if primal:
+            basis = basis_of_features(source, rows, rows[:1])
+            values, vectors = basis.values, basis.vectors
+        else:
+            values, vectors = decompose(source[rows[:, None], rows], overwrite=True)
+        yield name, (values.cpu().numpy(), vectors.cpu().numpy())

@@ -103,26 +103,36 @@ def outer_kernel(
 def inner_score(kernel: OuterKernel, oof: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Fold-wise r (v,) of out-of-fold predictions on the training stimuli: what a layer is chosen by."""
     folds = zip(kernel.held, kernel.positions, strict=True)
-    return r_of_moments(torch.stack([fold_moments(oof[where], y[rows]) for rows, where in folds]).sum(0))
+    return r_of_moments(torch.stack([fold_moments(oof[where], y[rows].to(oof.dtype)) for rows, where in folds]).sum(0))
 
 
 def fit_permuted(
-    fit: Fit, kernel: OuterKernel, y: torch.Tensor, permutations: np.ndarray, options: Mapping[str, Any]
+    fit: Fit,
+    kernel: OuterKernel,
+    y: torch.Tensor,
+    permutations: np.ndarray,
+    options: Mapping[str, Any],
+    *,
+    together: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Refit with `fit` and the rows of `y` (n, v) permuted, the decompositions reused and every penalty chosen anew.
 
     permutations : (P, n). Returns the inner score, median over neuroids (P,), and the moments of the test rows (3, P, v)
-    float32 (`fold_moments`). Permuted copies are extra columns of the same products.
+    float32 (`fold_moments`). Permuted copies are extra columns of the same products, in pieces that fit the memory; where
+    neuroids are fitted `together` a permutation at a time.
     """
-    n_neuroids = y.shape[1]
-    inner, tested = [], []
-    cost = float(y.element_size()) * n_neuroids * (8 * len(y) + 4 * len(kernel.train))
-    for part in batches(len(permutations), cost, min(budget_bytes(y.device), PERMUTED_BYTES)):
-        index = torch.as_tensor(permutations[part], device=y.device)
-        columns = y[index].permute(1, 0, 2).flatten(1)
-        made = fit(kernel, columns, options)
-        scores = inner_score(kernel, made.oof, columns).unflatten(0, (-1, n_neuroids))
-        inner.append(region_median(scores).cpu().numpy())
-        moments = fold_moments(made.test, columns[kernel.test])
-        tested.append(moments.unflatten(1, (-1, n_neuroids)).to(torch.float32).cpu().numpy())
-    return np.concatenate(inner), np.concatenate(tested, axis=1)
+    n_null, n_neuroids = len(permutations), y.shape[1]
+    inner = torch.empty(n_null, n_neuroids, dtype=torch.float64)
+    tested = np.empty((3, n_null, n_neuroids), dtype=np.float32)
+    column = float(y.element_size()) * (8 * len(y) + 4 * len(kernel.train))
+    budget = min(budget_bytes(y.device), PERMUTED_BYTES)
+    for part in [slice(0, n_neuroids)] if together else batches(n_neuroids, column, budget):
+        width = part.stop - part.start
+        for some in batches(n_null, budget if together else column * width, budget):
+            index = torch.as_tensor(permutations[some], device=y.device)
+            columns = y[:, part][index].permute(1, 0, 2).flatten(1)
+            made = fit(kernel, columns, options)
+            inner[some, part] = inner_score(kernel, made.oof, columns).unflatten(0, (-1, width)).cpu()
+            moments = fold_moments(made.test, columns[kernel.test]).unflatten(1, (-1, width))
+            tested[:, some, part] = moments.float().cpu().numpy()
+    return region_median(inner).numpy(), tested

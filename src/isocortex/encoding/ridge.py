@@ -9,12 +9,12 @@ all neuroids, whatever their penalties.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 
-from isocortex.compute import batches, budget_bytes
+from isocortex.compute import as_tensor, batches, budget_bytes
 from isocortex.encoding.algorithms import ALGORITHMS, Problem, fastest
 from isocortex.encoding.decomposition import Basis, basis_of_features, basis_of_kernel
 from isocortex.encoding.leave_out import LeaveOut
@@ -23,7 +23,14 @@ from isocortex.encoding.penalties import Fold, alpha_grid, constant_columns, edg
 from isocortex.encoding.precision import needs_float64
 from isocortex.encoding.pruning import search
 from isocortex.encoding.ridge_fit import RidgeFit
-from isocortex.encoding.ridge_input import checked, fold_indices, largest_eigenvalue, scaling
+from isocortex.encoding.ridge_input import (
+    checked_features,
+    checked_responses,
+    fold_indices,
+    largest_eigenvalue,
+    scaled_features,
+    scaling,
+)
 from isocortex.errors import DataError
 
 
@@ -35,7 +42,7 @@ def fit_outer(kernel: OuterKernel, y: torch.Tensor, options: Mapping[str, Any]) 
     """
     values = kernel.final.basis.values
     grid = torch.as_tensor(alpha_grid(float(values[0]), options.get("alphas", "auto")), device=y.device)
-    sizes = [len(rows) for rows in kernel.held]
+    sizes = tuple(len(rows) for rows in kernel.held)
     problem = Problem(len(kernel.train), len(values), sizes, y.shape[1], len(grid), stored=kernel.has_folds)
     algorithm = fastest(problem, options.get("algorithm", "auto"))
     pieces = [_fit_batch(kernel, y[:, part], grid, algorithm) for part in _neuroid_batches(kernel, y)]
@@ -95,73 +102,110 @@ def ridge_cv(
     that need float64. folds : validation rows per fold, or a number of contiguous folds (shuffle by stimulus before).
     standardize : z-score features by all rows of `x`; columns without variance get no weight. shared_alpha : one penalty for
     all neuroids. algorithm : 'folds', 'leave_out' or 'pruned' (see `algorithms`) in place of the one with fewest operations.
-    Neuroids that are constant or hold NaN come back as NaN.
+    Neuroids that are constant or hold NaN come back as NaN. For several regions on the same stimuli see `RidgeBases`.
 
     Raises `DataError` for NaN in x, shapes that do not match, penalties ≤ 0, or fewer than two stimuli per fold.
     """
-    if algorithm not in ("auto", *ALGORITHMS):
-        raise DataError(f"ridge: algorithm, found {algorithm!r}, expected auto, {', '.join(ALGORITHMS)}")
-    features, responses, valid = checked(x, y)
-    parts = fold_indices(len(features), folds)
-    mean, scale, varies = scaling(features, fit_intercept, standardize)
-    scaled = (features - mean) / scale * varies
-    bases = _Bases(scaled, parts, fit_intercept, alphas)
-    grid = bases.grid
-    if shared_alpha and algorithm in ("auto", "pruned"):
-        algorithm = "leave_out"  # a mean over neuroids needs every penalty's error
-    problem = Problem(len(scaled), len(bases.whole.values), [len(part) for part in parts], responses.shape[1], len(grid))
-    algorithm = fastest(problem, algorithm)
-    cost = responses.element_size() * 8 * len(scaled)
-    slices = list(batches(responses.shape[1], cost, budget_bytes(scaled.device)))
-    errors = torch.cat([bases.errors(responses[:, part], algorithm) for part in slices], dim=1)
-    best = select(errors, grid)
-    if shared_alpha:
-        best = select(errors[:, valid].mean(1, keepdim=True), grid).expand(responses.shape[1])
-    chosen = grid[best]
-    dual = torch.cat([bases.dual(responses[:, part], chosen[part]) for part in slices], dim=1)
-    intercept = responses.mean(0) if fit_intercept else torch.zeros_like(responses[0])
-    return RidgeFit(
-        x, scaled, bases.whole.vectors.to(dual.dtype), dual, intercept, chosen, valid, grid, errors, (mean, scale),
-        edge_share(best, len(grid), valid), algorithm,
-    )  # fmt: skip
+    both_single = as_tensor(x).dtype == as_tensor(y).dtype == torch.float32
+    bases = RidgeBases(
+        x if both_single else as_tensor(x).to(torch.float64),
+        folds,
+        alphas,
+        fit_intercept=fit_intercept,
+        standardize=standardize,
+    )
+    bases.like = x
+    return bases.fit(y, shared_alpha=shared_alpha, algorithm=algorithm)
 
 
-class _Bases:
-    """The decompositions that an algorithm asks for, from the smaller of the two Gram matrices."""
+class RidgeBases:
+    """Ridge on one set of stimuli and folds, decomposed once for any number of regions.
 
-    def __init__(self, x: torch.Tensor, parts: list[np.ndarray], centre: bool, alphas: str | Sequence[float]) -> None:
-        n, p = x.shape
-        self.centre = centre
-        self.parts = [torch.as_tensor(part, device=x.device) for part in parts]
-        self.rows = torch.arange(n, device=x.device)
-        self.primal = p < n // 2 or (p < n and x.dtype == torch.float64)
-        if self.primal:
-            self.source = x.double()  # squaring costs half the digits, and p × p is small
-        else:
-            self.source = x @ x.T
-            # What an eigenvalue is worth is known before the decomposition; penalties far below it need all of it in float64.
-            grid = torch.as_tensor(alpha_grid(largest_eigenvalue(self.source, centre), alphas), device=x.device)
-            if bool(needs_float64(grid, self.source.new_tensor([largest_eigenvalue(self.source, centre)]), x.dtype).any()):
-                self.source = x.double() @ x.double().T
+    x : (n, p); its dtype is that of the arithmetic. Other arguments as in `ridge_cv`. fits : how many regions will be fitted;
+    decompositions of single folds pay off where there are several.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        folds: int | Sequence[Any] = 5,
+        alphas: str | Sequence[float] = "auto",
+        *,
+        fit_intercept: bool = True,
+        standardize: bool = True,
+        fits: int = 1,
+    ) -> None:
+        features = checked_features(x)
+        self.like, self.centre, self.fits = x, fit_intercept, fits
+        parts = fold_indices(len(features), folds)
+        self.parts = [torch.as_tensor(part, device=features.device) for part in parts]
+        self.rows = torch.arange(len(features), device=features.device)
+        self.scaling = scaling(features, fit_intercept, standardize)
+        self.scaled = scaled_features(features, self.scaling, standardize)
+        n, p = self.scaled.shape
+        self.primal = p < n // 2 or (p < n and features.dtype == torch.float64)
+        self.source = self._source(alphas)
         self.whole = self._basis(self.rows, self.rows[:1])
-        self.grid = torch.as_tensor(alpha_grid(float(self.whole.values[0]), alphas), device=x.device)
+        self.grid = torch.as_tensor(alpha_grid(float(self.whole.values[0]), alphas), device=features.device)
+
+    def _source(self, alphas: str | Sequence[float]) -> torch.Tensor:
+        x = self.scaled
+        if self.primal:
+            return x.double()  # squaring costs half the digits, and p × p is small
+        kernel = x @ x.T
+        # The size of the eigenvalues is known before the decomposition; penalties far below need all of it in float64.
+        largest = largest_eigenvalue(kernel, self.centre)
+        grid = torch.as_tensor(alpha_grid(largest, alphas), device=x.device)
+        exact = bool(needs_float64(grid, kernel.new_tensor([largest]), x.dtype).any())
+        return x.double() @ x.double().T if exact else kernel
 
     def _basis(self, rows: torch.Tensor, other: torch.Tensor) -> Basis:
         return (basis_of_features if self.primal else basis_of_kernel)(self.source, rows, other, self.centre)
 
-    def errors(self, y: torch.Tensor, algorithm: str) -> torch.Tensor:
+    @cached_property
+    def folds(self) -> list[Fold]:
+        """A decomposition per fold."""
+        trains = [self.rows[~torch.isin(self.rows, part)] for part in self.parts]
+        return [Fold(self._basis(train, part), train, part) for train, part in zip(trains, self.parts, strict=True)]
+
+    @cached_property
+    def leave_out(self) -> LeaveOut:
+        """All folds from the decomposition of all rows."""
+        return LeaveOut(self.whole, self.parts, self.centre)
+
+    def fit(self, y: Any, *, shared_alpha: bool = False, algorithm: str = "auto") -> RidgeFit:
+        """Fit responses (n, v); raises and returns as `ridge_cv`."""
+        if algorithm not in ("auto", *ALGORITHMS):
+            raise DataError(f"ridge: algorithm, found {algorithm!r}, expected auto, {', '.join(ALGORITHMS)}")
+        responses, valid = checked_responses(y, self.scaled)
+        if shared_alpha and algorithm in ("auto", "pruned"):
+            algorithm = "leave_out"  # a mean over neuroids needs every penalty's error
+        sizes = tuple(len(part) for part in self.parts)
+        ready = "folds" in self.__dict__
+        shape = (len(self.scaled), len(self.whole.values), sizes, responses.shape[1], len(self.grid), ready, self.fits)
+        algorithm = fastest(Problem(*shape), algorithm)
+        slices = list(
+            batches(responses.shape[1], responses.element_size() * 8 * len(self.scaled), budget_bytes(self.scaled.device))
+        )
+        errors = torch.cat([self._errors(responses[:, part], algorithm) for part in slices], dim=1)
+        best = select(errors, self.grid)
+        if shared_alpha:
+            best = select(errors[:, valid].mean(1, keepdim=True), self.grid).expand(responses.shape[1])
+        chosen = self.grid[best]
+        weights = torch.cat([self._weights(responses[:, part], chosen[part]) for part in slices], dim=1)
+        intercept = responses.mean(0) if self.centre else torch.zeros_like(responses[0])
+        edge = edge_share(best, len(self.grid), valid)
+        vectors = self.whole.vectors.to(weights.dtype)
+        found = (intercept, chosen, valid, self.grid, errors, self.scaling[:2])
+        return RidgeFit(self.like, self.scaled, vectors, weights, *found, edge, algorithm)
+
+    def _errors(self, y: torch.Tensor, algorithm: str) -> torch.Tensor:
         """Mean squared held-out errors (A, v)."""
         if algorithm == "folds":
-            if not hasattr(self, "folds"):
-                trains = [self.rows[~torch.isin(self.rows, part)] for part in self.parts]
-                pairs = zip(trains, self.parts, strict=True)
-                self.folds = [Fold(self._basis(train, part), train, part) for train, part in pairs]
             return sweep(self.folds, y, self.grid, self.centre)
-        if not hasattr(self, "leave_out"):
-            self.leave_out = LeaveOut(self.whole, self.parts, self.centre)
         return search(self.leave_out, y, self.grid).errors if algorithm == "pruned" else self.leave_out.errors(y, self.grid)
 
-    def dual(self, y: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    def _weights(self, y: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         """Vᵀ(y − ȳ)/(s + α), (r, v): the weights in the basis."""
         exact = bool(needs_float64(chosen, self.whole.values, y.dtype).any())
         dtype = torch.float64 if exact else y.dtype

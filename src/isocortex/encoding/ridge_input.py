@@ -19,9 +19,10 @@ def fold_indices(n: int, folds: int | Sequence[Any]) -> list[np.ndarray]:
         parts = np.array_split(np.arange(n), max(folds, 1))
     else:
         parts = [np.asarray(part, dtype=np.int64) for part in folds]
-        if sorted(np.concatenate(parts).tolist()) != list(range(n)):
+        held = np.concatenate(parts)
+        if sorted(held.tolist()) != list(range(n)):
             raise DataError(
-                f"ridge: found folds that hold {sum(map(len, parts))} rows of {n}, expected every row in one fold and one only; "
+                f"ridge: found folds that hold {len(held)} rows of {n}, expected every row in one fold and one only; "
                 "give validation rows that divide the stimuli"
             )
     if len(parts) < 2 or (isinstance(folds, int) and n < 2 * len(parts)):
@@ -31,25 +32,32 @@ def fold_indices(n: int, folds: int | Sequence[Any]) -> list[np.ndarray]:
     return parts
 
 
-def checked(x: Any, y: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Features and responses in one dtype (float32 if both are), columns with NaN or without variance filled, and which are
-    valid."""
-    features, responses = as_tensor(x), as_tensor(y)
-    dtype = torch.float32 if features.dtype == responses.dtype == torch.float32 else torch.float64
-    features, responses = features.to(dtype), responses.to(features.device, dtype)
-    if features.ndim != 2 or responses.ndim != 2 or len(features) != len(responses):
-        raise DataError(
-            f"ridge: found x {tuple(features.shape)} and y {tuple(responses.shape)}, "
-            "expected (stimuli, features) and (stimuli, neuroids)"
-        )
+def checked_features(x: Any) -> torch.Tensor:
+    """Features (n, p) as a tensor of float32, if they are that, or float64. Raises `DataError` for NaN or other shapes."""
+    features = as_tensor(x)
+    features = features if features.dtype == torch.float32 else features.to(torch.float64)
+    if features.ndim != 2:
+        raise DataError(f"ridge: found x {tuple(features.shape)}, expected (stimuli, features)")
     bad = ~torch.isfinite(features)
     if bool(bad.any()):
         row, column = (int(index) for index in bad.nonzero()[0])
         raise DataError(
             f"ridge: found {int(bad.sum())} NaN or infinite features, first at [{row}, {column}], expected finite numbers"
         )
+    return features
+
+
+def checked_responses(y: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Responses (n, v) in the dtype and on the device of features `x`, columns with NaN or without variance filled with zeros,
+    and which are valid."""
+    responses = as_tensor(y).to(x.device, x.dtype)
+    if responses.ndim != 2 or len(x) != len(responses):
+        raise DataError(
+            f"ridge: found x {tuple(x.shape)} and y {tuple(responses.shape)}, "
+            "expected (stimuli, features) and (stimuli, neuroids)"
+        )
     valid = torch.isfinite(responses).all(0) & ~constant_columns(responses)
-    return features, responses if bool(valid.all()) else torch.where(valid, responses, 0.0), valid
+    return responses if bool(valid.all()) else torch.where(valid, responses, 0.0), valid
 
 
 def scaling(x: torch.Tensor, centre: bool, standardize: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -60,6 +68,14 @@ def scaling(x: torch.Tensor, centre: bool, standardize: bool) -> tuple[torch.Ten
     spread = x.std(0, correction=0)
     varies = spread > CONSTANT * x.abs().amax(0)
     return mean, torch.where(varies, spread, 1.0), varies
+
+
+def scaled_features(
+    x: torch.Tensor, scales: tuple[torch.Tensor, torch.Tensor, torch.Tensor], standardize: bool
+) -> torch.Tensor:
+    """Features less their mean, over their scale, zero where they do not vary."""
+    mean, scale, varies = scales
+    return (x - mean) / scale * varies if standardize else x - mean
 
 
 def largest_eigenvalue(kernel: torch.Tensor, centre: bool = True, steps: int = 12) -> float:

@@ -20,7 +20,7 @@ def standardized(x: torch.Tensor) -> torch.Tensor:
     centred = x - x.mean(0, keepdim=True)
     norm = centred.norm(dim=0, keepdim=True)
     size = x.abs().amax(0, keepdim=True) * len(x) ** 0.5
-    return torch.where(norm > CONSTANT * size, centred / norm, torch.nan)
+    return torch.where(norm > _rounding(x) * size, centred / norm, torch.nan)
 
 
 def pearson(x: Any, y: Any) -> Any:
@@ -57,14 +57,18 @@ def fold_moments(predicted: torch.Tensor, observed: torch.Tensor, weights: torch
 
 def _centred(x: torch.Tensor) -> torch.Tensor:
     centred = x - x.mean(0, keepdim=True)
-    constant = centred.norm(dim=0) <= CONSTANT * x.abs().amax(0) * len(x) ** 0.5
+    constant = centred.norm(dim=0) <= _rounding(x) * x.abs().amax(0) * len(x) ** 0.5
     return torch.where(constant, 0.0, centred)
 
 
 def _above_rounding(square: torch.Tensor, of_mean: torch.Tensor) -> torch.Tensor:
     """Sum of squares about a drawn mean; what is left when a draw holds one stimulus only is rounding, and becomes 0."""
     left = square - of_mean
-    return torch.where(left > 1e-12 * square, left, 0.0)
+    return torch.where(left > max(1e-12, 16 * torch.finfo(square.dtype).eps) * square, left, 0.0)
+
+
+def _rounding(x: torch.Tensor) -> float:
+    return max(CONSTANT, 8 * torch.finfo(x.dtype).eps)
 
 
 def r_of_moments(moments: torch.Tensor) -> torch.Tensor:
@@ -116,6 +120,15 @@ def normalized_score(r: np.ndarray, reliability: np.ndarray) -> float:
     kept = ~(np.isnan(r) | np.isnan(reliability))
     total = float(reliability[kept].sum())
     return float((r[kept] * np.abs(r[kept])).sum()) / total if total > 0 else float("nan")
+
+
+def signed_explained(r: np.ndarray, reliability: np.ndarray) -> np.ndarray:
+    """Share of the explainable variance per neuroid with the sign of r, r|r|/reliability: (v,); NaN where reliability ≤ 0.
+
+    Unsigned it would be above 0 for noise: with a true r of 0, a reliability of .3 and 50 stimuli its median is .03.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(reliability > 0, r * np.abs(r) / reliability, np.nan)
 
 
 def region_median(r: torch.Tensor) -> torch.Tensor:

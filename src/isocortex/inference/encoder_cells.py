@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xarray
@@ -121,7 +121,17 @@ def _mode(values: Sequence[int]) -> int:
     return int(np.bincount(values).argmax())
 
 
-def all_draws(results: Sequence[SubjectResult], subjects: Sequence[str], settings: Settings) -> np.ndarray:
+class Drawn(Protocol):
+    """A score of one subject and its draws (B,)."""
+
+    @property
+    def score(self) -> float: ...
+
+    @property
+    def draws(self) -> np.ndarray: ...
+
+
+def all_draws(results: Sequence[Drawn], subjects: Sequence[str], settings: Settings) -> np.ndarray:
     """Draws (B,) of the mean over subjects; from six subjects on the subjects are resampled too.
 
     Resampling both stimuli and subjects counts the variance of single measurements twice. The draws are drawn together to the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,30 +20,44 @@ from isocortex.encoding.scores import (
     r2_score,
     r_of_moments,
     region_median,
-    weighted_foldwise,
 )
 from isocortex.inference.encoder_nulls import Refit, Settings, choose, null_of, to_array
+from isocortex.inference.layer_fits import LayerFit
 from isocortex.inference.nulls import p_value
 from isocortex.inference.resampling import stimulus_counts
+
+# Neuroids are scored in blocks of about this size: what is per neuroid needs no more at once.
+BLOCK_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
 class Predictions:
     """What a fit says about one subject.
 
-    y : (n, v) averaged responses. trials : (n, R, v), NaN for missing repeats. outer : splits with train, test, inner indices.
-    test : [layer][outer] (n_test, v). oof : [layer][outer] (n_train, v); rows outside every inner fold are not looked at.
-    penalty : (layer, outer, v). alpha_at_edge : (layer, outer).
+    y : (n, v) averaged responses. trials : (Σ n_test, R, v) of the test stimuli, outer split after outer split, NaN for missing
+    repeats. outer : splits with train, test, inner indices. fits : [layer][outer]. runs : run of every stimulus where stimuli
+    are samples in time, whose null turns them within their runs.
     """
 
     ids: list[str]
     y: torch.Tensor
     trials: np.ndarray
     outer: Sequence[Mapping[str, Any]]
-    test: list[list[torch.Tensor]]
-    oof: list[list[torch.Tensor]]
-    penalty: np.ndarray
-    alpha_at_edge: np.ndarray
+    fits: list[list[LayerFit]]
+    runs: Sequence[str] | None = None
+
+    def tests(self) -> list[torch.Tensor]:
+        """Rows of `y` that each outer split tests."""
+        return [torch.as_tensor(split["test"], device=self.y.device) for split in self.outer]
+
+    def runs_of(self, tests: list[torch.Tensor]) -> list[str] | None:
+        """Runs of the rows that a null permutes: those of the one test set, or all."""
+        rows = tests[0].tolist() if len(tests) == 1 else range(len(self.ids))
+        return None if self.runs is None else [self.runs[row] for row in rows]
+
+    def blocks(self) -> Iterator[slice]:
+        """Neuroids in blocks of bounded memory."""
+        return batches(self.y.shape[1], 8.0 * (len(self.y) + 4 * self.trials.shape[0] * self.trials.shape[1]), BLOCK_BYTES)
 
 
 @dataclass(frozen=True)
@@ -70,24 +84,24 @@ class SubjectResult:
 
 def evaluate(fit: Predictions, settings: Settings, refit: Refit | None = None) -> SubjectResult:
     """Score a fit. With one outer split the null permutes fixed predictions; with several `refit` is asked for a null."""
-    tests = [torch.as_tensor(split["test"], device=fit.y.device) for split in fit.outer]
-    observed = [fit.y[rows] for rows in tests]
-    inner, inner_r = _inner_scores(fit)
+    tests = fit.tests()
+    inner = np.array([[one.inner for one in row] for row in fit.fits])
     chosen = choose(inner)
-    by_layer = torch.stack([foldwise_r(layer, observed) for layer in fit.test])
-    predicted = [fit.test[layer][fold] for fold, layer in enumerate(chosen)]
-    r = foldwise_r(predicted, observed)
-    draws, neuroid_draws, votes = _draws(fit, tests, chosen, settings)
-    null, counts, kind = null_of(predicted, observed, r, settings, refit)
-    rows = np.concatenate([np.asarray(split["test"]) for split in fit.outer])
-    ceiling = split_half_ceiling(fit.trials[rows], settings.seed)
-    score = float(region_median(r))
-    normalized, notes = _normalized(to_array(r), ceiling)
+    picked = [fit.fits[layer][fold] for fold, layer in enumerate(chosen)]
+    by_layer = _layer_r(fit, tests)
+    r = _test_r(fit, tests, picked)
+    draws, intervals, votes = _draws(fit, tests, chosen, settings)
+    r_tensor = torch.as_tensor(r, device=fit.y.device)
+    predicted, observed = [one.test for one in picked], [fit.y[rows] for rows in tests]
+    null, counts, kind = null_of(predicted, observed, r_tensor, settings, refit, fit.runs_of(tests))
+    ceiling = split_half_ceiling(fit.trials, settings.seed)
+    score = float(region_median(torch.as_tensor(r)))
+    normalized, notes = _normalized(r, ceiling)
     return SubjectResult(
         score=score,
-        layer_score=to_array(region_median(by_layer)),
+        layer_score=to_array(region_median(torch.as_tensor(by_layer))),
         chosen_by_fold=chosen,
-        chosen=int(np.bincount(chosen, minlength=len(fit.test)).argmax()),
+        chosen=int(np.bincount(chosen, minlength=len(fit.fits)).argmax()),
         votes=votes,
         draws=draws,
         null=null,
@@ -95,103 +109,88 @@ def evaluate(fit: Predictions, settings: Settings, refit: Refit | None = None) -
         p=float(p_value(score, null)),
         normalized=normalized,
         ceiling=ceiling,
-        neuroids={
-            "r": to_array(r),
-            **_neuroid_scores(fit, predicted, observed, chosen),
-            **counts,
-            **_neuroid_intervals(neuroid_draws, settings.confidence),
+        neuroids={"r": r, **_neuroid_scores(fit, tests, picked), **counts, **intervals},
+        layers={
+            "r_layer": by_layer,
+            "cv_r_layer": np.stack([fisher_mean(np.stack([one.inner_r for one in row])) for row in fit.fits]),
+            "cv_score": fisher_mean(inner, axis=1),
         },
-        layers={"r_layer": to_array(by_layer), "cv_r_layer": inner_r, "cv_score": fisher_mean(inner, axis=1)},
-        alpha_at_edge=float(np.mean([fit.alpha_at_edge[layer, fold] for fold, layer in enumerate(chosen)])),
-        n_test=len(rows),
+        alpha_at_edge=float(np.mean([one.alpha_at_edge for one in picked])),
+        n_test=len(fit.trials),
         notes=notes,
     )
 
 
-def _inner_parts(fit: Predictions, fold: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Rows of each inner fold, among the subject's stimuli and among the training rows."""
-    train = torch.as_tensor(fit.outer[fold]["train"], device=fit.y.device)
-    parts = [torch.as_tensor(part, device=fit.y.device) for part in fit.outer[fold]["inner"]]
-    return [(part, torch.searchsorted(train, part)) for part in parts]
+def _test_r(fit: Predictions, tests: list[torch.Tensor], picked: Sequence[LayerFit]) -> np.ndarray:
+    """Fold-wise r per neuroid (v,) of the test predictions of one fit per outer split."""
+    values = []
+    for part in fit.blocks():
+        observed = [fit.y[rows][:, part].double() for rows in tests]
+        values.append(to_array(foldwise_r([one.test[:, part].double() for one in picked], observed)))
+    return np.concatenate(values)
 
 
-def _inner_scores(fit: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """Median over neuroids of the out-of-fold r on training stimuli (L, K), and that r per neuroid (L, v)."""
-    scores, per_neuroid = [], []
-    for layer in fit.oof:
-        values = []
-        for fold, oof in enumerate(layer):
-            parts = _inner_parts(fit, fold)
-            values.append(foldwise_r([oof[where] for _, where in parts], [fit.y[rows] for rows, _ in parts]))
-        scores.append(to_array(region_median(torch.stack(values))))
-        per_neuroid.append(to_array(fisher_mean(torch.stack(values))))
-    return np.stack(scores), np.stack(per_neuroid)
+def _layer_r(fit: Predictions, tests: list[torch.Tensor]) -> np.ndarray:
+    return np.stack([_test_r(fit, tests, row) for row in fit.fits])
 
 
 def _draws(
     fit: Predictions, tests: list[torch.Tensor], chosen: np.ndarray, settings: Settings
-) -> tuple[np.ndarray, torch.Tensor, np.ndarray]:
+) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
     """Bootstrap over stimuli, conditional on the fit.
 
-    Returns draws (B,) of the region's statistic, the layer chosen anew from resampled training stimuli in each draw; draws
-    (B, v) per neuroid of the layer chosen from all; and the share of votes per layer (L,).
+    Returns draws (B,) of the region's statistic, the layer chosen anew from resampled training stimuli in each draw; the
+    interval and sd per neuroid of the layer chosen from all; and the share of votes per layer (L,).
     """
     test_ids = [fit.ids[index] for rows in tests for index in rows.tolist()]
-    counts = torch.as_tensor(stimulus_counts(test_ids, settings.draws, settings.seed), dtype=fit.y.dtype, device=fit.y.device)
+    counts = torch.as_tensor(stimulus_counts(test_ids, settings.draws, settings.seed), device=fit.y.device)
     weights = counts.split([len(rows) for rows in tests], dim=1)
     drawn = [torch.as_tensor(_drawn_choice(fit, fold, settings), device=fit.y.device) for fold in range(len(tests))]
     fixed = [torch.full_like(winners, int(layer)) for winners, layer in zip(drawn, chosen, strict=True)]
-    votes = torch.stack([torch.bincount(winners, minlength=len(fit.test)) for winners in drawn]).sum(0)
-    neuroid = _drawn_r(fit, tests, weights, fixed)
+    votes = torch.stack([torch.bincount(winners, minlength=len(fit.fits)) for winners in drawn]).sum(0)
     same = all(torch.equal(one, other) for one, other in zip(drawn, fixed, strict=True))
-    region = neuroid if same else _drawn_r(fit, tests, weights, drawn)
-    return to_array(region_median(region)), neuroid, to_array(votes) / (settings.draws * len(tests))
-
-
-def _drawn_r(
-    fit: Predictions, tests: list[torch.Tensor], weights: Sequence[torch.Tensor], winners: list[torch.Tensor]
-) -> torch.Tensor:
-    """r (B, v) in each draw, predicted in each fold by the layer (B,) that won it; neuroids in blocks of bounded memory."""
-    n_draws, n_neuroids = weights[0].shape[0], fit.y.shape[1]
-    r = torch.empty((n_draws, n_neuroids), dtype=fit.y.dtype, device=fit.y.device)
-    for part in batches(n_neuroids, 48.0 * n_draws, 1 << 27):
-        moments = torch.zeros((3, n_draws, part.stop - part.start), dtype=fit.y.dtype, device=fit.y.device)
-        for fold, rows in enumerate(tests):
-            for layer in winners[fold].unique().tolist():
-                won = (winners[fold] == layer)[:, None]
-                found = fold_moments(fit.test[layer][fold][:, part], fit.y[rows][:, part], weights[fold])
-                moments += torch.where(won, found, 0.0)
-        r[:, part] = r_of_moments(moments)
-    return r
+    # Float32 holds a correlation well enough for a quantile, in half the memory.
+    region = torch.empty(settings.draws, fit.y.shape[1], dtype=torch.float32, device=fit.y.device)
+    intervals = []
+    for part in batches(fit.y.shape[1], 48.0 * (settings.draws + len(test_ids)), 1 << 27):
+        r = _drawn_r(fit, tests, weights, fixed, part)
+        intervals.append(_neuroid_intervals(r, settings.confidence))
+        region[:, part] = r if same else _drawn_r(fit, tests, weights, drawn, part)
+    joined = {name: np.concatenate([each[name] for each in intervals]) for name in intervals[0]}
+    return to_array(region_median(region)), joined, to_array(votes) / (settings.draws * len(tests))
 
 
 def _drawn_choice(fit: Predictions, fold: int, settings: Settings) -> np.ndarray:
-    """The layer (B,) chosen in each draw of training stimuli, by weighted out-of-fold r."""
-    if len(fit.oof) == 1:
+    """The layer (B,) chosen in each draw of training stimuli, by out-of-fold r."""
+    if len(fit.fits) == 1:
         return np.zeros(settings.draws, dtype=np.int64)
-    parts = _inner_parts(fit, fold)
-    used = torch.cat([rows for rows, _ in parts])
-    counts = stimulus_counts([fit.ids[index] for index in used.tolist()], settings.draws, settings.seed)
-    weights = torch.as_tensor(counts, dtype=fit.y.dtype, device=fit.y.device).split([len(rows) for rows, _ in parts], dim=1)
-    scores = []
-    for layer in fit.oof:
-        r = weighted_foldwise([layer[fold][where] for _, where in parts], [fit.y[rows] for rows, _ in parts], list(weights))
-        scores.append(to_array(region_median(r)))
-    return choose(np.stack(scores))
+    return choose(np.stack([row[fold].drawn for row in fit.fits]))
 
 
-def _neuroid_scores(
-    fit: Predictions, predicted: list[torch.Tensor], observed: list[torch.Tensor], chosen: np.ndarray
-) -> dict[str, np.ndarray]:
-    means = [fit.y[torch.as_tensor(split["train"], device=fit.y.device)].mean(0) for split in fit.outer]
-    arrays = [[to_array(part) for part in parts] for parts in (predicted, observed, means)]
-    rows = np.concatenate([np.asarray(split["test"]) for split in fit.outer])
-    penalties = np.stack([fit.penalty[layer, fold] for fold, layer in enumerate(chosen)])
-    return {
-        "r2": r2_score(*arrays),
-        "fev": fev_single_trials(fit.trials[rows], np.concatenate(arrays[0])),
-        "penalty": np.exp(np.log(penalties).mean(0)),
-    }
+def _drawn_r(
+    fit: Predictions, tests: list[torch.Tensor], weights: Sequence[torch.Tensor], winners: list[torch.Tensor], part: slice
+) -> torch.Tensor:
+    """r (B, |part|) in each draw, predicted in each fold by the layer (B,) that won it."""
+    moments: Any = 0
+    for fold, rows in enumerate(tests):
+        observed = fit.y[rows][:, part].double()
+        for layer in winners[fold].unique().tolist():
+            won = (winners[fold] == layer)[:, None]
+            found = fold_moments(fit.fits[layer][fold].test[:, part].double(), observed, weights[fold].double())
+            moments = moments + torch.where(won, found, 0.0)
+    return r_of_moments(moments)
+
+
+def _neuroid_scores(fit: Predictions, tests: list[torch.Tensor], picked: Sequence[LayerFit]) -> dict[str, np.ndarray]:
+    trains = [torch.as_tensor(split["train"], device=fit.y.device) for split in fit.outer]
+    r2, fev = [], []
+    for part in fit.blocks():
+        means = [to_array(fit.y[:, part][rows].double().mean(0)) for rows in trains]
+        predicted = [to_array(one.test[:, part]) for one in picked]
+        r2.append(r2_score(predicted, [to_array(fit.y[rows][:, part]) for rows in tests], means))
+        fev.append(fev_single_trials(fit.trials[:, :, part], np.concatenate(predicted)))
+    penalty = np.exp(np.mean([np.log(one.penalty) for one in picked], axis=0))
+    return {"r2": np.concatenate(r2), "fev": np.concatenate(fev), "penalty": penalty}
 
 
 def _neuroid_intervals(draws: torch.Tensor, confidence: float) -> dict[str, np.ndarray]:

@@ -79,6 +79,11 @@ SCORE_COLUMNS = KEY_COLUMNS + VALUE_COLUMNS
 COMPARISON_COLUMNS = tuple(_COMPARISON_TYPES)
 INFERENCE_COLUMNS = (*SCORE_COLUMNS, "q_study")
 
+# Families that compare no model with the region: they are shown, and neither rank models nor test their differences.
+NOT_COMPARED = frozenset({"geometry", "decoding"})
+# Joint encoders are compared with each other, but hold the models that they would be ranked against.
+NOT_RANKED = NOT_COMPARED | {"joint"}
+
 _DTYPES = {"str": "string", "float": "float64", "int": "Int64", "bool": "bool"}
 _MISSING: dict[str, Any] = {"str": "", "float": None, "int": None, "bool": False}
 _DEFAULTS = {"higher_is_closer": True}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from isocortex.inference.rows import to_rows
+from isocortex.inference.rows import NOT_RANKED, to_rows
 
 SIGNIFICANT = 0.05
 
@@ -58,7 +58,7 @@ def verdict(scores: pd.DataFrame, comparisons: pd.DataFrame, method: str) -> Ver
     """The verdict on one region by one method, from its `scores` and `comparisons` tables."""
     wanted = {"method": method, "subject": "all", "is_chosen": True, "contaminated": False}
     rows = [row for row in to_rows(scores) if all(row[key] == value for key, value in wanted.items())]
-    rows = [row for row in rows if row["score"] is not None]
+    rows = [row for row in rows if row["score"] is not None and row["family"] not in NOT_RANKED]
     if not rows:
         return Verdict(None, [], [], None, f"no model was scored by {method}")
     sign = -1.0 if rows[0]["higher_is_closer"] else 1.0

@@ -79,7 +79,8 @@ def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
     -------
     Dataset with `trials` (stimulus, repeat, neuroid), `response` (stimulus, neuroid), `n_repeats` (stimulus), `reliability`
     (neuroid; of the averaged response, from repeats of the training stimuli, NaN with one repeat), coords stimulus_id,
-    neuroid_id and all others of the neuroids; attrs set, n_dropped, dropped {reason: count}, dropped_ids {reason: ids}.
+    first_shown (place of the first presentation in the recording), session and run (where no stimulus was shown in more than
+    one), neuroid_id and all others of the neuroids; attrs set, n_dropped, dropped {reason: count}, dropped_ids {reason: ids}.
 
     Raises
     ------
@@ -101,18 +102,19 @@ def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
     dropped = _dropped(reasons, part["neuroid_id"].to_numpy().astype(str))
     if len(keep) == 0:
         raise EmptyRegionError("; ".join(f"{len(names)} neuroids dropped: {reason}" for reason, names in dropped.items()))
-    trials = trials[:, :, keep]
-    present = np.isfinite(trials).any(axis=2)
+    if len(keep) < trials.shape[2]:
+        trials, response = trials[:, :, keep], response[:, keep]
+    present = np.stack([np.isfinite(trials[:, number]).any(axis=1) for number in range(trials.shape[1])], axis=1)
     trials = trials[:, : int(present.sum(axis=1).max()) or 1]
     labels = {name: coord for name, coord in part.isel(neuroid=keep).coords.items() if coord.dims == ("neuroid",)}
     return xr.Dataset(
         {
             "trials": (("stimulus", "repeat", "neuroid"), trials),
-            "response": (("stimulus", "neuroid"), response[:, keep]),
+            "response": (("stimulus", "neuroid"), response),
             "n_repeats": ("stimulus", present.sum(axis=1).astype(np.int64)),
             "reliability": ("neuroid", reliable[keep]),
         },
-        coords={"stimulus_id": ("stimulus", np.asarray(ids, dtype=str)), **labels},
+        coords={"stimulus_id": ("stimulus", np.asarray(ids, dtype=str)), **_when(recording, shown, ids), **labels},
         attrs={
             "subject": selection.subject,
             "set": selection.set_name,
@@ -124,6 +126,22 @@ def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
             "n_reliability_stimuli": len(train),
         },
     )
+
+
+def _when(recording: xr.Dataset, shown: Sequence[str], ids: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
+    """When each stimulus was shown, as coordinates."""
+    order = {stimulus: row for row, stimulus in enumerate(ids)}
+    rows = np.asarray([order.get(stimulus, -1) for stimulus in shown], dtype=np.int64)
+    places = np.flatnonzero(rows >= 0)
+    first = np.full(len(ids), len(shown), dtype=np.int64)
+    np.minimum.at(first, rows[places], places)
+    found = {"first_shown": ("stimulus", first)}
+    for name in ("session", "run"):
+        if name in recording.coords and recording[name].dims == ("presentation",):
+            values = recording[name].to_numpy().astype(str)
+            if (values[first[rows[places]]] == values[places]).all():
+                found[name] = ("stimulus", values[first])
+    return found
 
 
 def _train_rows(ids: Sequence[str], selection: Selection) -> np.ndarray:
@@ -149,11 +167,10 @@ def _reasons(
             raise EmptyRegionError(f"no repeats, so reliability (at least {selection.min_reliability:g}) is unknown")
         low = ~(reliable >= selection.min_reliability)
         reasons[low] = f"reliability below {selection.min_reliability:g}"
-    values = response[train].astype(np.float64)
     # A mean of equal values differs from them by rounding; anything within it is no variation.
-    spread, scale = np.ptp(values, axis=0), np.abs(values).max(axis=0)
-    reasons[spread <= 1e-6 * scale] = CONSTANT
-    reasons[(counts == 0).any(axis=0)] = NO_RESPONSE
+    high, low = (np.float64(end(response[train], axis=0)) for end in (np.max, np.min))
+    reasons[high - low <= 1e-6 * np.maximum(np.abs(high), np.abs(low))] = CONSTANT
+    reasons[counts.min(axis=0) == 0] = NO_RESPONSE
     return reasons
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from isocortex.errors import DataError
+
 # Two stimuli always correlate perfectly, so they say nothing.
 MIN_STIMULI = 3
 # What one step holds: small enough for a processor's cache, where these sums spend their time.
 BLOCK_BYTES, SPLITS_AT_ONCE = 8 << 20, 10
 ROUNDING = 1e-12  # of the largest value: the spread that sums in float64 leave in a constant
+NEGATIVE = ("continued", "missing")
 
 
 def spearman_brown(r: np.ndarray, factor: float | np.ndarray = 2.0) -> np.ndarray:
@@ -20,23 +23,45 @@ def spearman_brown(r: np.ndarray, factor: float | np.ndarray = 2.0) -> np.ndarra
     return factor * r / (1 + (factor - 1) * r)
 
 
-def split_half(trials: np.ndarray, n_splits: int = 100, seed: int = 0) -> np.ndarray:
+def noise_corrected(
+    r: np.ndarray | float, half_x: np.ndarray | float = 1.0, half_y: np.ndarray | float = 1.0
+) -> np.ndarray | float:
+    """Correlation of two noisy measurements freed from their noise, r/√(SB(r_x)·SB(r_y)) (Spearman 1904, 1910).
+
+    r : between all repeats of either. half_x, half_y : between halves of each one's own repeats; 1 for what has no noise, as a
+    model. NaN where a reliability is not above 0. With few repeats average `r` and the halves over splits first: a ratio of
+    means is steadier than a mean of ratios.
+    """
+    first, second = spearman_brown(np.asarray(half_x, dtype=float)), spearman_brown(np.asarray(half_y, dtype=float))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        corrected = np.where((first > 0) & (second > 0), r / np.sqrt(first * second), np.nan)
+    return float(corrected) if corrected.ndim == 0 else corrected
+
+
+def split_half(trials: np.ndarray, n_splits: int = 100, seed: int = 0, negative: str = "continued") -> np.ndarray:
     """Reliability of the response averaged over its repeats, one value per random split of the repeats into halves.
 
     In each split every stimulus with k valid repeats gives ⌊k/2⌋ of them to either half, drawn at random; the correlation over
     stimuli of the two half means is carried to all repeats by the Spearman–Brown formula. With even and equal k its factor is
     2; else it is mean(1/⌊k/2⌋) / mean(1/k), the ratio of noise variances of a half and of the full mean. Stimuli shown once
-    are left out of the correlation and count in the mean of 1/k. For a negative correlation the formula is continued as an odd
-    function, f·r / (1 + (f − 1)·|r|): pure noise then averages to 0 instead of running to minus infinity.
+    are left out of the correlation and count in the mean of 1/k. For a negative correlation the formula has no meaning:
+    `negative` "continued" continues it as an odd function, f·r / (1 + (f − 1)·|r|), so that pure noise averages to 0 instead of
+    running to minus infinity; "missing" gives NaN, and a mean over splits then is of the positive ones, above 0 for noise.
 
     Returns
     -------
     (n_splits, n_neuroids); NaN with fewer than three repeated stimuli, or for a neuroid that is constant.
+
+    Raises
+    ------
+    DataError for another word for `negative`.
     """
+    if negative not in NEGATIVE:
+        raise DataError(f"split-half: found negative {negative!r}, expected {' or '.join(NEGATIVE)}")
     n_neuroids = trials.shape[2]
     result = np.full((n_splits, n_neuroids), np.nan)
     valid = np.isfinite(trials)
-    for members in _same_pattern(valid):
+    for members in same_pattern(valid):
         counts = valid[:, :, members[0]].sum(axis=1)
         repeated, counts = counts >= 2, counts[counts >= 1]
         if repeated.sum() < MIN_STIMULI:
@@ -52,15 +77,17 @@ def split_half(trials: np.ndarray, n_splits: int = 100, seed: int = 0) -> np.nda
             for some in (slice(k, k + SPLITS_AT_ONCE) for k in range(0, n_splits, SPLITS_AT_ONCE)):
                 r = _correlate(first[:, some] @ values, second[:, some] @ values)
                 result[some, block] = factor * r / (1 + (factor - 1) * np.abs(r))
-    return result
+    return result if negative == "continued" else np.where(result < 0, np.nan, result)
 
 
-def reliability(trials: np.ndarray, n_splits: int = 100, seed: int = 0) -> np.ndarray:
+def reliability(trials: np.ndarray, n_splits: int = 100, seed: int = 0, negative: str = "continued") -> np.ndarray:
     """Mean over `split_half` values: (n_neuroids,), NaN where no split has one.
 
     Each split is corrected before the mean is taken, as in Brain-Score's SpearmanBrownCorrection.
     """
-    return split_half(trials, n_splits, seed).mean(axis=0)
+    values = split_half(trials, n_splits, seed, negative)
+    count = np.isfinite(values).sum(axis=0)
+    return np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def half_weights(mask: np.ndarray, n_splits: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +102,7 @@ def half_weights(mask: np.ndarray, n_splits: int, rng: np.random.Generator) -> t
     return (rank < half) / half, ((rank >= half) & (rank < 2 * half)) / half
 
 
-def _same_pattern(valid: np.ndarray) -> list[np.ndarray]:
+def same_pattern(valid: np.ndarray) -> list[np.ndarray]:
     """Neuroids grouped by which of their repeats are valid; in most recordings there is one group."""
     flat = valid.reshape(-1, valid.shape[2])
     if (flat == flat[:, :1]).all():
@@ -105,7 +132,7 @@ def noise_variance(trials: np.ndarray) -> np.ndarray:
     mean = values.sum(axis=1) / np.maximum(counts, 1)
     squares = (np.where(valid, values - mean[:, None], 0) ** 2).sum(axis=(0, 1))
     freedom = np.maximum(counts - 1, 0).sum(axis=0)
-    return np.where(freedom > 0, squares / np.maximum(freedom, 1), np.nan)
+    return np.where(freedom > 0, above_rounding(squares / np.maximum(freedom, 1), values), np.nan)
 
 
 def total_variance(trials: np.ndarray, ddof: int = 1) -> np.ndarray:
@@ -115,7 +142,13 @@ def total_variance(trials: np.ndarray, ddof: int = 1) -> np.ndarray:
     n = valid.sum(axis=(0, 1))
     mean = values.sum(axis=(0, 1)) / np.maximum(n, 1)
     squares = (np.where(valid, values - mean, 0) ** 2).sum(axis=(0, 1))
-    return np.where(n > ddof, squares / np.maximum(n - ddof, 1), np.nan)
+    return np.where(n > ddof, above_rounding(squares / np.maximum(n - ddof, 1), values), np.nan)
+
+
+def above_rounding(variance: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """`variance` (n_neuroids,) of `values` (…, n_neuroids), 0 where it is no more than sums of a constant leave behind."""
+    size = np.abs(values).max(axis=tuple(range(values.ndim - 1)), initial=0.0)
+    return np.where(np.abs(variance) > (ROUNDING * size) ** 2, variance, 0.0)
 
 
 def ncsnr(trials: np.ndarray) -> np.ndarray:

@@ -8,6 +8,9 @@ import numpy as np
 
 from isocortex.errors import DataError
 
+# Values that are averaged in float64 at a time.
+BLOCK_VALUES = 1 << 22
+
 
 def repeat_numbers(stimulus: np.ndarray) -> np.ndarray:
     """k for the k-th presentation (from 0) of its stimulus; `stimulus` is (n_presentations,) of ids or indices."""
@@ -59,8 +62,15 @@ def average(trial_responses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     `trial_responses` is (n_stimuli, n_repeats, n_neuroids) with NaN for a missing one; returns mean (n_stimuli, n_neuroids) in
     the same dtype (summed in float64; NaN where no repeat is valid) and counts (n_stimuli, n_neuroids).
     """
-    valid = np.isfinite(trial_responses)
-    counts = valid.sum(axis=1)
-    total = np.where(valid, trial_responses, 0).sum(axis=1, dtype=np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (total / counts).astype(trial_responses.dtype), counts
+    n_stimuli, n_repeats, n_neuroids = trial_responses.shape
+    mean = np.empty((n_stimuli, n_neuroids), dtype=trial_responses.dtype)
+    counts = np.empty((n_stimuli, n_neuroids), dtype=np.int16)
+    step = max(1, BLOCK_VALUES // max(1, n_repeats * n_neuroids))
+    for start in range(0, n_stimuli, step):  # float64 copies of some stimuli at a time, not of all
+        rows = slice(start, start + step)
+        valid = np.isfinite(trial_responses[rows])
+        counts[rows] = valid.sum(axis=1)
+        total = np.where(valid, trial_responses[rows], 0).sum(axis=1, dtype=np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean[rows] = total / counts[rows]
+    return mean, counts

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from isocortex.reporting import provenance, recorded, tables
+from isocortex.reporting import decoding, joint, provenance, recorded, tables
 from isocortex.reporting.answer import Answer, answer
 from isocortex.reporting.drawing import Drawing, plain_style
+from isocortex.reporting.figures.decoding import confusion_figures
 from isocortex.reporting.figures.geometry import geometry_figure
+from isocortex.reporting.figures.joint import joint_figure
 from isocortex.reporting.figures.layers import layers_figure
 from isocortex.reporting.figures.neuroids import field_figure, neuroids_figure
 from isocortex.reporting.figures.ranking import ranking_figure
@@ -42,6 +44,15 @@ class Panel:
     figures: Sequence[Drawing]
 
 
+@dataclass(frozen=True)
+class JointPanel:
+    """What one joint encoder says about a region."""
+
+    title: str
+    figure: Drawing | None
+    tables: Sequence[Table]
+
+
 @cache
 def environment() -> Environment:
     """The templates, with everything escaped that is not made here."""
@@ -58,7 +69,11 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
     """The report of a region as HTML; `verdicts` are inference's, by method; `index` leads to the study's page."""
     with plain_style():
         panels = [panel(region, method, verdicts[method]) for method in region.methods]
-        spectrum = geometry_figure(region)
+        spectrum, confusions = geometry_figure(region), confusion_figures(region)
+        joined = [
+            JointPanel(entry.label, joint_figure(region, entry), joint.share_tables(region, entry))
+            for entry in joint.joint_entries(region)
+        ]
     first = panels[0].answer if panels else answer(region, None, None)
     return (
         environment()
@@ -68,6 +83,11 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
             index=index,
             answer=first,
             panels=panels,
+            joint_table=joint.joint_table(region),
+            joint_differences=joint.joint_differences(region),
+            joint_panels=joined,
+            decoding_tables=decoding.decoding_tables(region),
+            confusions=confusions,
             geometry_figure=spectrum,
             geometry_table=tables.geometry_table(region),
             recording=recorded.recording_table(region),

@@ -64,6 +64,7 @@ _NAMES = {
     "primary": "primary method",
     "splits": "splits",
     "inference": "inference",
+    "joint": "joint encoders",
 }
 _COLUMNS = {
     "seed": "seeds used",

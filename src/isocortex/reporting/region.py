@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from isocortex.inference.rows import NOT_RANKED
 from isocortex.reporting.formatting import THIN, is_missing
 from isocortex.reporting.vocabulary import family_of, score_label
 
@@ -23,7 +24,8 @@ class Region:
     """A region's tables, cells, recording and stimuli.
 
     `options` are the report job's (`study title region label level primary models methods command` and the data set's),
-    `cells` are called `model/family` or `geometry`, `digests` are pairs (path, first digits of its SHA-256).
+    `cells` are called `model/family`, or `geometry` and `decoding` for the region by itself, `digests` are pairs (path, first
+    digits of its SHA-256).
     """
 
     options: Mapping[str, Any]
@@ -67,7 +69,7 @@ class Region:
     @cached_property
     def methods(self) -> list[str]:
         """Methods that compare models, the primary one first, then by family."""
-        found = {row["method"]: row.get("family") for row in self.scores if row.get("family") != "geometry"}
+        found = {row["method"]: row.get("family") for row in self.scores if row.get("family") not in NOT_RANKED}
         return sorted(found, key=lambda method: (method != self.primary, family_of(found[method]).order, method))
 
     @property
@@ -91,7 +93,7 @@ class Region:
         return score_label(self.family(method), self.method_options(method))
 
     def model_label(self, model: str) -> str:
-        entry = (self.options.get("models") or {}).get(model) or {}
+        entry = (self.options.get("models") or {}).get(model) or (self.options.get("joint") or {}).get(model) or {}
         return str(entry.get("label") or model) if isinstance(entry, Mapping) else model
 
     def rows(self, method: str, subject: str = ALL) -> list[Row]:

@@ -22,6 +22,7 @@ FAMILIES = {
     "encoding": Family(0, "encoding", "median r", "the explainable variance", "explains"),
     "readout": Family(1, "readout", "median r", "the explainable variance", "explains"),
     "decoding": Family(2, "decoding", "balanced accuracy", "what can be decoded", "decodes"),
+    "joint": Family(2, "joint encoding", "median r", "the explainable variance", "explain"),
     "rdm": Family(3, "representational similarity", "RDM correlation", "the lower noise ceiling", "resembles"),
     "geometry": Family(9, "geometry", "value", "", "describes"),
 }
@@ -30,6 +31,8 @@ OTHER = Family(5, "similarity", "score", "what a copy of the region would reach"
 METHODS = {
     "ridge": "Ridge encoding",
     "factorized": "Factorized readout",
+    "banded": "Banded ridge",
+    "stacking": "Stacked ridge",
     "rsa": "RSA",
     "participation_ratio": "Participation ratio",
 }

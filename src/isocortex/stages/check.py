@@ -91,6 +91,7 @@ def _describe(study: Study) -> str:
         f"  subjects   {', '.join(study.subjects)}",
         f"  regions    {', '.join(study.regions)}",
         f"  models     {models}",
+        *([f"  joint      {', '.join(study.joint())}"] if study.joint() else []),
         f"  primary    {study.primary}",
         f"  jobs       {len(jobs)}, about {hours:.1f} core hours (isocortex plan tells more)",
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -11,19 +10,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from isocortex.compute import resolve_device
-from isocortex.encoding import ENCODERS
-from isocortex.encoding.nested import OuterKernel, fit_permuted, outer_kernel
+from isocortex.compute import batches, budget_bytes, resolve_device
+from isocortex.encoding import ENCODERS, TOGETHER
+from isocortex.encoding.delays import delayed_gram
+from isocortex.encoding.nested import Fit, OuterFit, OuterKernel, fit_permuted, outer_kernel
+from isocortex.encoding.precision import work_dtype
 from isocortex.errors import DataError, StoreError
-from isocortex.inference.encoder_cells import Brain, Context, build_cell
+from isocortex.inference.encoder_cells import Context, build_cell
 from isocortex.inference.encoder_nulls import Settings
 from isocortex.inference.encoders import Predictions, SubjectResult, evaluate
-from isocortex.storage.atomic import digest_json, read_json
+from isocortex.inference.layer_fits import LayerFit, collect
+from isocortex.stages.subjects import Subject, cleaned, subjects_of
+from isocortex.storage.atomic import digest_json
 from isocortex.storage.store import Store
-from isocortex.storage.tables import read_tree, write_netcdf
+from isocortex.storage.tables import write_netcdf
 
-# Bases of a subject are kept between the fit and its permutations up to this size, and made again above it.
+# Kernels of a subject are kept between the fit and its permutations up to this size, and read again above it.
 KEEP_BYTES = 1e9
+# Neuroids are fitted in blocks of about this size.
+FIT_BYTES = 1 << 30
 
 
 def run(spec: dict[str, Any], device: str) -> None:
@@ -33,29 +38,18 @@ def run(spec: dict[str, Any], device: str) -> None:
     stores = {name: Store(path) for name, path in inputs["kernels"].items()}
     layers = layer_groups(stores, options.get("layers"))
     members = subjects_of(inputs["brain"], inputs["splits"], options["subjects"])
+    members = {name: cleaned(subject, options.get("cleaning", {})) for name, subject in members.items()}
     settings = settings_of(options)
     results: dict[str, dict[str, SubjectResult]] = {}
     for method, method_options in options["encoders"].items():
-        fit = bind(ENCODERS, method)
+        encoder = Encoder(bind(ENCODERS, method), method_options, method in TOGETHER)
         results[method] = {}
         for subject in members.values():
-            kernels = SubjectKernels(stores[subject.set_name], subject, list(layers.values()), where)
-            results[method][subject.name] = _subject(kernels, fit, method_options, settings)
+            store, raw = stores[subject.set_name], not method_options.get("standardize", True)
+            kernels = SubjectKernels(store, subject, list(layers.values()), where, options.get("delays"), raw)
+            results[method][subject.name] = _subject(kernels, encoder, settings)
     context = context_of(options, "encoding", options["encoders"], list(layers), settings)
     write_netcdf(build_cell(results, {name: subject.brain for name, subject in members.items()}, context), spec["output"])
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One subject's part of the region, its rows in the order of its splits."""
-
-    name: str
-    set_name: str
-    ids: list[str]
-    y: np.ndarray
-    trials: np.ndarray
-    split: dict[str, Any]
-    brain: Brain
 
 
 def bind(table: Mapping[str, str], name: str) -> Callable[..., Any]:
@@ -81,6 +75,7 @@ def context_of(
     options: Mapping[str, Any], family: str, methods: Mapping[str, Any], layers: list[str], settings: Settings, *notes: str
 ) -> Context:
     """What the rows of a cell share."""
+    series = {key: options[key] for key in ("delays", "cleaning") if options.get(key)}
     return Context(
         key={name: options[name] for name in ("dataset", "region", "model")},
         family=family,
@@ -88,7 +83,7 @@ def context_of(
         settings=settings,
         contaminated=list(options.get("contaminated", ())),
         generalise=options["inference"].get("generalise", "stimulus"),
-        params_id={name: digest_json(value)[:8] for name, value in methods.items()},
+        params_id={name: digest_json({**value, **series})[:8] for name, value in methods.items()},
         notes=notes,
     )
 
@@ -106,58 +101,16 @@ def layer_groups(stores: Mapping[str, Store], wanted: list[str] | None) -> dict[
     return {name: found[0][name] for name in wanted or names}
 
 
-def subjects_of(brain: str, splits: Mapping[str, str], sets: Mapping[str, str]) -> dict[str, Subject]:
-    """The subjects that have this region."""
-    tree = read_tree(brain)
-    if tree.attrs.get("level", "patterns") != "patterns":
-        raise DataError(
-            f"{brain}: found level {tree.attrs['level']!r}, expected patterns; an encoder needs responses, not RDMs"
-        )
-    members = {
-        name: _member(name, tree.children[name].to_dataset(), read_json(splits[name]), set_name, brain)
-        for name, set_name in sets.items()
-        if name in tree.children
-    }
-    if not members:
-        raise DataError(
-            f"{brain}: found no subject with this region, expected some of {list(sets)}; see its attribute `absent`"
-        )
-    return members
-
-
-def _member(name: str, part: Any, split: dict[str, Any], set_name: str, path: str) -> Subject:
-    position = {str(key): row for row, key in enumerate(part["stimulus_id"].values)}
-    ids = split["stimulus_ids"]
-    lost = [key for key in ids if key not in position]
-    if lost:
-        raise DataError(
-            f"{path}: subject {name}: found no responses to {len(lost)} stimuli of its split (first {lost[0]!r}), "
-            "expected all; run the region again"
-        )
-    rows = np.array([position[key] for key in ids])
-    tested = np.concatenate([np.asarray(outer["test"]) for outer in split["outer"]])
-    dropped = json.loads(part.attrs.get("dropped", "{}"))
-    brain = Brain(
-        neuroid_id=part["neuroid_id"].values.astype(str),
-        xyz=np.stack([part[axis].values if axis in part else np.full(part.sizes["neuroid"], np.nan) for axis in "xyz"]),
-        reliability=part["reliability"].values,
-        n_repeats=int(np.median(part["n_repeats"].values[rows][tested])),
-        n_dropped=int(part.attrs.get("n_dropped", sum(dropped.values()))),
-        dropped_reason=", ".join(f"{count} {reason}" for reason, count in dropped.items() if count),
-    )
-    response = part["response"].transpose("stimulus", "neuroid").values[rows].astype(np.float64)
-    trials = part["trials"].transpose("stimulus", "repeat", "neuroid").values[rows]
-    return Subject(name, set_name, ids, response, trials, split, brain)
-
-
 @dataclass
 class SubjectKernels:
-    """The bases of one subject, per layer and outer split."""
+    """What the layers of a model say to one subject's outer splits. raw : features as they came, not z-scored."""
 
     store: Store
     subject: Subject
     groups: list[str]
     device: torch.device
+    delays: list[int] | None = None
+    raw: bool = False
     kept: dict[tuple[int, int], OuterKernel] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -168,55 +121,98 @@ class SubjectKernels:
                 f"rebuild it with: snakemake -f -- {self.store.path} (with the --configfile of your study)"
             )
 
-    def each(self) -> Iterator[tuple[int, int, OuterKernel]]:
-        """(layer, outer split, bases), layer by layer."""
-        for layer in range(len(self.groups)):
-            for fold in range(len(self.subject.split["outer"])):
-                yield layer, fold, self._made(layer, fold)
-
-    def _made(self, layer: int, fold: int) -> OuterKernel:
+    def at(self, layer: int, fold: int) -> OuterKernel:
+        """One layer on one outer split; kept, with all that it decomposes, while there is room."""
         if (layer, fold) in self.kept:
             return self.kept[layer, fold]
         outer, group = self.subject.split["outer"][fold], self.groups[layer]
         suffix = f"{self.subject.split['digest'][:8]}_{fold}"
+        gram = self._raw(group) if self.raw else self.store.read(group, f"z_{suffix}")
         stored = None
-        if self.store.sidecar["stored_decompositions"]:
-            names = [*(str(number) for number in range(len(outer["inner"]))), "all"]
-            stored = {
-                name: (self.store.read(group, f"s_{suffix}_{name}"), self.store.read(group, f"v_{suffix}_{name}"))
-                for name in names
-            }
-        made = outer_kernel(self.store.read(group, f"z_{suffix}"), outer, stored, self.device)
+        # The stored decompositions are those of z-scored features without delays.
+        if self.delays:
+            gram = delayed_gram(gram, self.delays, self.subject.runs)
+        elif self.store.sidecar["stored_decompositions"] and not self.raw:
+            stored = StoredPairs(self.store, group, suffix, len(outer["inner"]))
+        made = outer_kernel(gram, outer, stored, self.device)
         cost = 8 * len(self.subject.ids) ** 2 * (len(outer["inner"]) + 1)
         if (len(self.kept) + 1) * cost < KEEP_BYTES:
             self.kept[layer, fold] = made
         return made
 
+    def _raw(self, group: str) -> np.ndarray:
+        """The Gram matrix of the subject's stimuli, features as they came."""
+        position = {name: row for row, name in enumerate(self.store.sidecar["stimulus_ids"])}
+        rows = np.array([position[name] for name in self.subject.ids])
+        return self.store.read(group, "gram")[np.ix_(rows, rows)]
 
-def _subject(kernels: SubjectKernels, fit: Callable[..., Any], options: Mapping[str, Any], settings: Settings) -> SubjectResult:
+
+@dataclass(frozen=True)
+class StoredPairs(Mapping[str, tuple[np.ndarray, np.ndarray]]):
+    """Decompositions of one layer and outer split in a store, read when they are asked for."""
+
+    store: Store
+    group: str
+    suffix: str
+    n_inner: int
+
+    def __getitem__(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        if name not in list(self):
+            raise KeyError(name)
+        return self.store.read(self.group, f"s_{self.suffix}_{name}"), self.store.read(self.group, f"v_{self.suffix}_{name}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*(str(number) for number in range(self.n_inner)), "all"])
+
+    def __len__(self) -> int:
+        return self.n_inner + 1
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A method with its options; together: all neuroids of a region are fitted at once."""
+
+    fit: Fit
+    options: Mapping[str, Any]
+    together: bool
+
+    def blocks(self, kernel: OuterKernel, y: torch.Tensor, dtype: torch.dtype) -> Iterator[OuterFit]:
+        """Fits of `y` (n, v), in blocks of neuroids that bound the memory."""
+        n, n_neuroids = y.shape
+        budget = min(FIT_BYTES, budget_bytes(y.device))
+        parts = [slice(0, n_neuroids)] if self.together else batches(n_neuroids, 12 * dtype.itemsize * n, budget)
+        return (self.fit(kernel, y[:, part].to(dtype), self.options) for part in parts)
+
+
+def _subject(kernels: SubjectKernels, encoder: Encoder, settings: Settings) -> SubjectResult:
     """Fit every layer and outer split of one subject, and judge the predictions."""
     subject = kernels.subject
+    dtype = work_dtype(*subject.y.shape)
     y = torch.as_tensor(subject.y, device=kernels.device)
-    n_layers, n_outer = len(kernels.groups), len(subject.split["outer"])
-    fits: list[list[Any]] = [[None] * n_outer for _ in range(n_layers)]
-    for layer, fold, kernel in kernels.each():
-        fits[layer][fold] = fit(kernel, y, options)
-    predictions = Predictions(
-        ids=subject.ids,
-        y=y,
-        trials=subject.trials,
-        outer=subject.split["outer"],
-        test=[[one.test for one in row] for row in fits],
-        oof=[[one.oof for one in row] for row in fits],
-        penalty=np.stack([np.stack([one.alphas.cpu().numpy() for one in row]) for row in fits]),
-        alpha_at_edge=np.array([[one.alpha_at_edge for one in row] for row in fits]),
-    )
+    outer = subject.split["outer"]
 
-    def refit(orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        inner = np.empty((n_layers, n_outer, len(orders)))
-        tested = np.empty((n_layers, n_outer, 3, len(orders), y.shape[1]), dtype=np.float32)
-        for layer, fold, kernel in kernels.each():
-            inner[layer, fold], tested[layer, fold] = fit_permuted(fit, kernel, y, orders, options)
-        return inner, tested
+    def fitted(layer: int, fold: int) -> LayerFit:
+        blocks = encoder.blocks(kernels.at(layer, fold), y, dtype)
+        return collect(blocks, y, outer[fold], subject.ids, settings, choosing=len(kernels.groups) > 1)
 
-    return evaluate(predictions, settings, refit if n_outer > 1 else None)
+    fits = [[fitted(layer, fold) for fold in range(len(outer))] for layer in range(len(kernels.groups))]
+    predictions = Predictions(subject.ids, y, subject.trials, outer, fits, subject.runs)
+
+    def refit(orders: np.ndarray) -> np.ndarray:
+        return np.sum([_refitted(kernels, fold, encoder, y.to(dtype), orders) for fold in range(len(outer))], axis=0)
+
+    return evaluate(predictions, settings, refit if len(outer) > 1 else None)
+
+
+def _refitted(kernels: SubjectKernels, fold: int, encoder: Encoder, y: torch.Tensor, orders: np.ndarray) -> np.ndarray:
+    """Moments (3, P, v) on the test rows of one outer split of permuted responses, in the layer chosen anew."""
+    best = np.full(len(orders), -np.inf)
+    moments = np.zeros((3, len(orders), y.shape[1]), dtype=np.float32)
+    for layer in range(len(kernels.groups)):
+        kernel = kernels.at(layer, fold)
+        inner, tested = fit_permuted(encoder.fit, kernel, y, orders, encoder.options, together=encoder.together)
+        better = np.nan_to_num(inner, nan=-np.inf) > best
+        better |= layer == 0  # NaN never wins, but the first layer must stand for something
+        best[better] = np.nan_to_num(inner, nan=-np.inf)[better]
+        moments[:, better] = tested[:, better]
+    return moments

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from isocortex.compute import budget_bytes, resolve_device
-from isocortex.encoding.kernels import GramSum, column_blocks, decomposition_bytes, decompositions
+from isocortex.encoding.kernels import GramSum, column_blocks, decomposition_bytes, decompositions, passes, z_scored
 from isocortex.errors import DataError
 from isocortex.storage.atomic import read_json
 from isocortex.storage.store import Store, StoreWriter
@@ -18,6 +18,8 @@ from isocortex.study.recipes import RECIPES
 
 CHUNK_BYTES = 32 << 20
 BLOCK_BYTES = 1 << 30
+# Gram matrices that one pass over the features adds up.
+GRAM_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -98,30 +100,78 @@ def _plan(spec: dict[str, Any], ids: list[str], n_layers: int) -> Plan:
 def _layer(features: Store, writer: StoreWriter, group: str, plan: Plan, device: torch.device) -> None:
     """Gram, z-scored Grams and decompositions of one layer; the row means last, as the mark of a layer that is whole."""
     source = features.array(group, "activation")
-    n, n_features = source.shape
+    n = source.shape[0]
     names = [(key, number) for key, split in plan.splits.items() for number in range(len(split["outer"]))]
     selections = [(plan.rows[key], np.asarray(plan.splits[key]["outer"][number]["train"])) for key, number in names]
-    total = GramSum(n, selections, device)
-    for part in column_blocks(n_features, n, 1, min(BLOCK_BYTES, budget_bytes(device))):
+    label = features.groups[group].get("layer", group)
+    constant: dict[int, int] = {}
+    row_mean = None
+    for strips in passes(n, selections, min(GRAM_BYTES, budget_bytes(device)), CHUNK_BYTES):
+        total = GramSum(n, selections, strips, device)
+        _read(features, label, source, total, device)
+        constant |= total.n_constant
+        row_mean = total.row_mean.cpu().numpy()
+        for strip, gram in zip(total.strips, total.made, strict=True):
+            name = "gram" if strip.selection is None else "z_{}_{}".format(*names[strip.selection])
+            _put(writer, group, name, gram.cpu().numpy(), ("stimulus", "stimulus_"), strip.rows.start)
+        del total, gram  # as large as all that follows
+    if plan.store_decompositions:
+        for number, (key, fold) in enumerate(names):
+            _decompose(features, writer, group, (key, fold), selections[number], plan, device)
+    writer.group(group, n_constant={f"{key}_{fold}": constant[number] for number, (key, fold) in enumerate(names)})
+    assert row_mean is not None
+    _put(writer, group, "row_mean", row_mean, ("stimulus",))
+
+
+def _read(features: Store, label: str, source: Any, total: GramSum, device: torch.device) -> None:
+    """Pass all features of a layer through `total`, block by block of columns."""
+    n, n_features = source.shape
+    for part in column_blocks(n_features, n, min(BLOCK_BYTES, budget_bytes(device))):
         try:
             total.add(np.asarray(source[:, part]))
         except DataError as error:
-            raise DataError(f"{features.path}: layer {features.groups[group].get('layer', group)!r}: {error}") from error
-    _put(writer, group, "gram", total.gram.cpu().numpy(), ("stimulus", "stimulus_"))
-    for (key, number), gram in zip(names, total.scored, strict=True):
-        _put(writer, group, f"z_{key}_{number}", gram.cpu().numpy(), ("stimulus", "stimulus_"))
-        if plan.store_decompositions:
-            for fold, (values, vectors) in decompositions(gram, plan.splits[key]["outer"][number]).items():
-                _put(writer, group, f"s_{key}_{number}_{fold}", values, ("component",))
-                _put(writer, group, f"v_{key}_{number}_{fold}", vectors, ("stimulus", "component"))
-    writer.group(group, n_constant=dict(zip((f"{key}_{number}" for key, number in names), total.n_constant, strict=True)))
-    _put(writer, group, "row_mean", total.row_mean.cpu().numpy(), ("stimulus",))
+            raise DataError(f"{features.path}: layer {label!r}: {error}") from error
 
 
-def _put(writer: StoreWriter, group: str, name: str, values: np.ndarray, dims: tuple[str, ...]) -> None:
+def _decompose(
+    features: Store,
+    writer: StoreWriter,
+    group: str,
+    name: tuple[str, int],
+    selection: tuple[np.ndarray, np.ndarray],
+    plan: Plan,
+    device: torch.device,
+) -> None:
+    """Write the eigenpairs of one outer split, by the smaller of the two Gram matrices."""
+    key, fold = name
+    outer = plan.splits[key]["outer"][fold]
+    source = _narrow(features.array(group, "activation"), selection, outer, device)
+    primal = source is not None
+    if source is None:
+        source = torch.as_tensor(writer.read(group, f"z_{key}_{fold}"), device=device)
+    for part, (values, vectors) in decompositions(source, outer, primal=primal):
+        _put(writer, group, f"s_{key}_{fold}_{part}", values, ("component",))
+        _put(writer, group, f"v_{key}_{fold}_{part}", vectors, ("stimulus", "component"))
+
+
+def _narrow(
+    array: Any, selection: tuple[np.ndarray, np.ndarray], outer: Mapping[str, Any], device: torch.device
+) -> torch.Tensor | None:
+    """Z-scored features (n, p) where they are fewer than the training stimuli of every fold, else None."""
+    rows, train = selection
+    if array.shape[1] >= len(train) - max(len(part) for part in outer["inner"]):
+        return None
+    values = torch.as_tensor(np.asarray(array[:])[rows], device=device).to(torch.float64)
+    scored, _ = z_scored(values, torch.as_tensor(train, device=device))
+    return scored if scored.shape[1] else None
+
+
+def _put(writer: StoreWriter, group: str, name: str, values: np.ndarray, dims: tuple[str, ...], first: int = 0) -> None:
+    """Write an array; or rows `first` … of a Gram matrix, which is as high as it is wide."""
     rows = max(1, CHUNK_BYTES // max(1, values[:1].nbytes))
     # Dimensions of one name must agree in length for xarray, so those of subsets carry their own.
     own = [f"{dim}_{name}" if name not in ("gram", "row_mean") else dim for dim in dims]
-    writer.create(group, name, values.shape, "float64", rows, own)
+    whole = values.shape[1] if dims[-1] == "stimulus_" else len(values)
+    writer.create(group, name, (whole, *values.shape[1:]), "float64", rows, own)
     for start in range(0, len(values), rows):
-        writer.write(group, name, start, values[start : start + rows])
+        writer.write(group, name, first + start, values[start : start + rows])

@@ -10,15 +10,16 @@ import torch
 
 from isocortex.compute import resolve_device
 from isocortex.encoding import READOUTS
+from isocortex.encoding.nested import OuterFit
 from isocortex.errors import DataError
 from isocortex.inference.encoder_cells import build_cell
 from isocortex.inference.encoder_nulls import Settings
 from isocortex.inference.encoders import Predictions, SubjectResult, evaluate
-from isocortex.stages.encode import Subject, bind, context_of, layer_groups, settings_of, subjects_of
+from isocortex.inference.layer_fits import collect
+from isocortex.stages.encode import bind, context_of, layer_groups, settings_of
+from isocortex.stages.subjects import FIRST_FOLD, Subject, subjects_of
 from isocortex.storage.store import Store
 from isocortex.storage.tables import write_netcdf
-
-FIRST_FOLD = "scored on the first outer fold only, so that its fixed predictions may be permuted"
 
 
 def run(spec: dict[str, Any], device: str) -> None:
@@ -88,29 +89,20 @@ def _subject(
     """Train every layer on one outer split; the result, and the masks of the chosen layer."""
     subject, outer = source.subject, source.subject.split["outer"][0]
     rows, held = outer["train"], outer["inner"][0]
-    validation = np.searchsorted(rows, held)
-    y = torch.as_tensor(subject.y, device=source.device)
-    tested, oof, masks = [], [], []
+    judged = {**outer, "inner": [held]}
+    places = torch.as_tensor(np.searchsorted(rows, held), device=source.device)
+    y = torch.as_tensor(subject.y, device=source.device).double()
+    fits, masks = [], []
     for group in layers.values():
         maps = source.read(group, rows)
-        fit = train(maps, y[torch.as_tensor(rows, device=y.device)], validation, options)
+        fit = train(maps, y[torch.as_tensor(rows, device=y.device)], places.cpu().numpy(), options)
         predicted = torch.full((len(rows), y.shape[1]), torch.nan, dtype=y.dtype, device=y.device)
-        predicted[torch.as_tensor(validation, device=y.device)] = fit.predict(
-            maps[torch.as_tensor(validation, device=y.device)]
-        ).to(y.dtype)
-        oof.append([predicted])
-        tested.append([fit.predict(source.read(group, outer["test"])).to(y.dtype)])
+        predicted[places] = fit.predict(maps[places]).to(y.dtype)
+        tested = fit.predict(source.read(group, outer["test"])).to(y.dtype)
+        no_penalty = torch.full((y.shape[1],), torch.nan)
+        made = OuterFit(tested, predicted, no_penalty, 0.0)
+        fits.append([collect([made], y, judged, subject.ids, settings, choosing=len(layers) > 1)])
         masks.append(fit.spatial.cpu().numpy())
-    no_penalty = np.full((len(layers), 1, y.shape[1]), np.nan)
-    predictions = Predictions(
-        ids=subject.ids,
-        y=y,
-        trials=subject.trials,
-        outer=[{**outer, "inner": [held]}],
-        test=tested,
-        oof=oof,
-        penalty=no_penalty,
-        alpha_at_edge=np.zeros((len(layers), 1)),
-    )
-    result = evaluate(predictions, settings)
+    trials = subject.trials[: len(outer["test"])]
+    result = evaluate(Predictions(subject.ids, y, trials, [judged], fits, subject.runs), settings)
     return result, masks[result.chosen]

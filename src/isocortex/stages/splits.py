@@ -28,7 +28,14 @@ def run(spec: dict[str, Any], device: str) -> None:
             f"splits: subject {options['subject']}: found {len(lost)} stimuli of the recording that are not in the "
             f"stimulus set (first {lost[0]!r}), expected all; name the right set under `subjects`"
         )
-    groups = _groups(rows, options.get("groups"), str(options["subject"]))
+    kind, subject = str(options.get("kind", "stimulus")), str(options["subject"])
+    groups = _groups(rows, options.get("groups"), subject)
+    runs = None if kind == "stimulus" else _runs(rows, recording, kind == "blocked" or bool(options.get("in_time")), subject)
+    if kind == "run" and runs is None:
+        raise DataError(
+            f"subject {subject}: splits.kind run, found no runs, expected a column 'run' in the stimulus table or runs in the "
+            "recording; add them, or use kind: blocked"
+        )
     try:
         result = make_splits(
             rows["stimulus_id"].tolist(),
@@ -37,9 +44,12 @@ def run(spec: dict[str, Any], device: str) -> None:
             seed=int(options["seed"]),
             groups=groups,
             digests=rows["digest"].fillna("").tolist(),
+            kind=kind,
+            runs=runs,
+            gap=int(options.get("gap", 0)),
         )
     except DataError as error:
-        raise DataError(f"subject {options['subject']}: {error}") from error
+        raise DataError(f"subject {subject}: {error}") from error
     write_json(spec["output"], {"subject": options["subject"], **result})
 
 
@@ -64,3 +74,57 @@ def _groups(rows: pandas.DataFrame, column: str | None, subject: str) -> list[st
             "name one of these or leave groups out"
         )
     return rows[column].fillna("").astype(str).tolist()
+
+
+def _runs(rows: pandas.DataFrame, recording: Any, in_time: bool, subject: str) -> list[str] | None:
+    """The run of each stimulus: the table's column `run`, whose rows are then in the order of time; else that of the recording,
+    None where it has no runs.
+
+    Runs of a recording that show the same stimulus count as one, for its averaged response is of both. `in_time` asks that the
+    table's rows follow the order in which the recording first showed them.
+    """
+    if "run" in rows.columns:
+        return [_label(run) for run in rows["run"]]
+    shown = recording["stimulus_id"].to_numpy().astype(str)
+    run = _presented_in(recording)
+    first: dict[str, int] = {}
+    joined: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while joined.setdefault(name, name) != name:
+            name = joined[name]
+        return name
+
+    for index, stimulus in enumerate(shown):
+        earlier = first.setdefault(stimulus, index)
+        joined[root(run[index])] = root(run[earlier])
+    ids = rows["stimulus_id"].astype(str).tolist()
+    labels = [root(run[first[stimulus]]) for stimulus in ids]
+    if in_time:
+        _check_order(ids, [first[stimulus] for stimulus in ids], labels, subject)
+    return labels if len(set(run)) > 1 else None
+
+
+def _presented_in(recording: Any) -> list[str]:
+    """Session and run of each presentation; runs are numbered anew in each session of many recordings."""
+    n = recording.sizes["presentation"]
+    parts = [recording[name].to_numpy().astype(str) if name in recording else [""] * n for name in ("session", "run")]
+    return ["/".join(part for part in pair if part) for pair in zip(*parts, strict=True)]
+
+
+def _check_order(ids: list[str], place: list[int], labels: list[str], subject: str) -> None:
+    last: dict[str, int] = {}
+    for stimulus, here, label in zip(ids, place, labels, strict=True):
+        if here < last.get(label, -1):
+            raise DataError(
+                f"subject {subject}: splits: stimulus {stimulus!r} was shown before the one above it in the stimulus table, "
+                "expected the rows of a run in the order of time; order the table, or give it a column 'run'"
+            )
+        last[label] = here
+
+
+def _label(run: Any) -> str:
+    """A run as text, the same whether a table holds it as 1 or 1.0; empty where it is missing."""
+    if pandas.isna(run):
+        return ""
+    return str(int(run)) if isinstance(run, float) and run.is_integer() else str(run)

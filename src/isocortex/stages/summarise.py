@@ -11,7 +11,7 @@ import xarray
 from isocortex.inference.comparisons import Candidate, compare_models
 from isocortex.inference.fdr import q_of_rows
 from isocortex.inference.pooling import Draws
-from isocortex.inference.rows import COMPARISON_COLUMNS, rows_from_json, to_frame
+from isocortex.inference.rows import COMPARISON_COLUMNS, NOT_COMPARED, rows_from_json, to_frame
 from isocortex.storage.tables import read_netcdf, write_parquet
 
 
@@ -36,7 +36,7 @@ def compare_cells(cells: list[xarray.Dataset], region: str, confidence: float) -
     """The table of all pairs of models per method; contaminated models are left out."""
     by_method: dict[str, list[Candidate]] = {}
     for cell in cells:
-        rows = [row for row in rows_from_json(cell.attrs["rows"]) if row["is_chosen"] and row["family"] != "geometry"]
+        rows = [row for row in rows_from_json(cell.attrs["rows"]) if row["is_chosen"] and row["family"] not in NOT_COMPARED]
         for method in dict.fromkeys(row["method"] for row in rows):
             candidate = _candidate(cell, method, [row for row in rows if row["method"] == method])
             if candidate is not None:

@@ -208,6 +208,10 @@ class StoreWriter:
             self._done[file] = digest_file(self.directory / file)
             self._note({"file": file, "sha256": self._done[file]})
 
+    def read(self, group: str, name: str) -> np.ndarray:
+        """An array that was written."""
+        return np.asarray(self._array(group, name)[:])
+
     def finish(self, **extra: Any) -> None:
         """Declare the store whole: write the sidecar, drop the donor."""
         groups = {name: dict(group.attrs) for name, group in sorted(self.root.groups())}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,11 +47,18 @@ def write_tree(tree: xarray.DataTree, path: Path | str) -> None:
 
 def read_tree(path: Path | str) -> xarray.DataTree:
     """Read a whole tree of datasets into memory."""
+    with open_tree(path) as tree:
+        return tree.load()
+
+
+@contextmanager
+def open_tree(path: Path | str) -> Iterator[xarray.DataTree]:
+    """A tree of datasets whose arrays are read when they are used, for those that are too large to be read whole."""
     import xarray
 
     try:
         with xarray.open_datatree(path, engine="h5netcdf") as tree:
-            return tree.load()
+            yield tree
     except FileNotFoundError:
         raise StoreError(f"{path}: missing; make it with: snakemake -- {path} (with the --configfile of your study)") from None
     except (OSError, ValueError) as error:

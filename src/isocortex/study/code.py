@@ -18,13 +18,19 @@ PACKAGE = Path(__file__).resolve().parents[1]
 # Methods are bound to functions by name, which no import statement shows; a test holds this equal to the tables.
 METHOD_MODULES: dict[str, str] = {
     "ridge": "isocortex.encoding.ridge",
+    "pls": "isocortex.encoding.encoders.pls",
+    "fractional": "isocortex.encoding.encoders.fractional",
     "factorized": "isocortex.encoding.readouts.factorized",
+    "banded": "isocortex.encoding.joint.banded",
+    "stacking": "isocortex.encoding.joint.stacking",
     "rsa": "isocortex.similarity.rsa",
     "participation_ratio": "isocortex.geometry.dimensionality",
 }
 
 # Stages that follow their code; those of results/shared follow `recipes.RECIPES`.
-STAGES = ("splits", "region", "encode", "readout", "compare", "geometry", "summarise", "report", "across", "index")
+STAGES = (
+    "splits", "region", "encode", "readout", "decode", "joint", "compare", "geometry", "summarise", "report", "across", "index",
+)  # fmt: skip
 
 
 def code_digest(stage: str, methods: Iterable[str] = ()) -> str:

@@ -78,6 +78,8 @@ class Jobs:
             "region": self._region(),
             "encode": self._cell_jobs["encode"],
             "readout": self._cell_jobs["readout"],
+            "decode": self._cell_jobs["decode"],
+            "joint": self._cell_jobs["joint"],
             "compare": self._cell_jobs["compare"],
             "geometry": self._cell_jobs["geometry"],
             "summarise": self._summarise(),
@@ -159,11 +161,15 @@ class Jobs:
         for subject, entry in self.study.subjects.items():
             inputs = {"recording": self.at.recording(subject), "stimuli": self.at.stimuli(entry["stimuli"])}
             options = {**self.study.options.splits.model_dump(), "subject": subject}
+            if any(self.study.delays(region) for region in self.study.regions):
+                options["in_time"] = True
             yield Job("splits", inputs, self.at.splits(subject), options)
 
     def _kernels(self) -> Iterator[Job]:
-        encode = any(self.study.encoders(region) for region in self.study.regions)
+        encoded = any(self.study.encoders(region) for region in self.study.regions)
+        joined = {item["model"] for joint in self.study.joint().values() for item in joint["of"]}
         for model in self.study.models:
+            encode = encoded or model in joined
             for name, subjects in self.study.stimulus_sets.items():
                 inputs: dict[str, Any] = {"features": self.at.features(model, name)}
                 if encode:
@@ -233,9 +239,12 @@ class Jobs:
                 "kernels": {name: self.at.kernels(model, name) for name in sets},
                 "splits": {s: self.at.splits(s) for s in self.study.regions[region].subjects},
             }
-            yield Job(
-                "encode", inputs, self.at.cell(region, model, "encoding"), {**self._common(region, model), "encoders": encoders}
-            )
+            options = {**self._common(region, model), "encoders": encoders}
+            if delays := self.study.delays(region):
+                options["delays"] = delays
+            if cleaning := self.study.cleaning(region):
+                options["cleaning"] = cleaning
+            yield Job("encode", inputs, self.at.cell(region, model, "encoding"), options)
 
     def _readout(self) -> Iterator[Job]:
         for region, model, sets in self._cells():
@@ -249,6 +258,44 @@ class Jobs:
             }
             options = {**self._common(region, model), "readouts": readouts, "layers": layers}
             yield Job("readout", inputs, self.at.cell(region, model, "readout"), options)
+
+    def _decode(self) -> Iterator[Job]:
+        """One job for a region by itself, and one for each model on the stimuli of its subjects."""
+        decoders = self.study.decoders()
+        if not decoders:
+            return
+        splits = self.study.options.splits
+        own = {"decoders": decoders, "folds": splits.folds, "fold_seed": splits.seed}
+        for region, plan in self.study.regions.items():
+            sets = sorted({self.study.subjects[s]["stimuli"] for s in plan.subjects})
+            inputs = {"brain": self.at.brain(region), "stimuli": {name: self.at.stimuli(name) for name in sets}}
+            yield Job("decode", inputs, self.at.decoding(region), {**self._common(region, ""), **own})
+            for model in self.study.models:
+                kernels = {name: self.at.kernels(model, name) for name in sets}
+                options = {**self._common(region, model), **own}
+                yield Job("decode", {**inputs, "kernels": kernels}, self.at.cell(region, model, "decoding"), options)
+
+    def _joint(self) -> Iterator[Job]:
+        for region, plan in self.study.regions.items():
+            sets = list(dict.fromkeys(self.study.subjects[s]["stimuli"] for s in plan.subjects))
+            for name, joint in self.study.joint().items():
+                models = list(dict.fromkeys(item["model"] for item in joint["of"]))
+                seen = {s for model in models for s in self.study.contaminated(model)}
+                inputs = {
+                    "brain": self.at.brain(region),
+                    "kernels": {model: {key: self.at.kernels(model, key) for key in sets} for model in models},
+                    "splits": {s: self.at.splits(s) for s in plan.subjects},
+                }
+                options = {
+                    **self._common(region, ""),
+                    "model": name,
+                    "contaminated": [s for s in plan.subjects if s in seen],
+                    "of": joint["of"],
+                    "methods": joint["methods"],
+                }
+                if delays := self.study.delays(region):
+                    options["delays"] = delays
+                yield Job("joint", inputs, self.at.cell(region, name, "joint"), options)
 
     def _compare(self) -> Iterator[Job]:
         for region, model, sets in self._cells():
@@ -264,7 +311,7 @@ class Jobs:
             yield Job("geometry", {"brain": self.at.brain(region)}, self.at.geometry(region), options)
 
     def _cells_of(self, region: str) -> dict[str, str]:
-        """Every file of results of a region, by `<model>/<file>` (or `geometry`)."""
+        """Every file of results of a region, by `<model>/<file>` (or `<file>`, where it is of the region by itself)."""
         cells: dict[str, str] = {}
         for jobs in self._cell_jobs.values():
             for job in jobs:
@@ -277,6 +324,8 @@ class Jobs:
         return {
             "encode": list(self._encode()),
             "readout": list(self._readout()),
+            "decode": list(self._decode()),
+            "joint": list(self._joint()),
             "compare": list(self._compare()),
             "geometry": list(self._geometry()),
         }
@@ -307,7 +356,11 @@ class Jobs:
 
     def command(self, region: str) -> str:
         """The line that redoes a region's cells and page."""
-        return command(self.study, region, [stage for stage in ("encode", "readout", "compare") if self._cell_jobs[stage]])
+        return command(
+            self.study,
+            region,
+            [stage for stage in ("encode", "readout", "decode", "joint", "compare") if self._cell_jobs[stage]],
+        )
 
     def _across(self) -> Iterator[Job]:
         scores = {region: self.at.tables(region)["scores"] for region in self.study.regions}

@@ -77,6 +77,10 @@ class Layout:
         """Results of one model in one region."""
         return f"{self.home}/{region}/{model}/{name}.nc"
 
+    def decoding(self, region: str) -> str:
+        """Labels decoded from a region by itself."""
+        return f"{self.home}/{region}/decoding.nc"
+
     def geometry(self, region: str) -> str:
         """Descriptors of a region by itself."""
         return f"{self.home}/{region}/geometry.nc"

@@ -12,6 +12,7 @@ from isocortex.study import options as opt
 from isocortex.study.catalogue import Dataset, dataset_of, read_yaml
 from isocortex.study.explain import parse, unknown
 from isocortex.study.identifiers import check_id, check_unique
+from isocortex.study.joint import joint_encoders
 from isocortex.study.regions import RegionPlan, plan_regions
 
 Entry = dict[str, Any]
@@ -64,6 +65,7 @@ class Study:
         subjects = _subjects(options, entry)
         models = _models(options)
         _check_readout_layers(options, models)
+        joint_encoders(options, models)
         regions = plan_regions(options, dataset, subjects)
         _check_trained_on(models, dataset)
         study = cls(
@@ -79,6 +81,8 @@ class Study:
             configfile=str(origin) if origin else None,
         )
         _check_primary(study)
+        _check_decoders(study)
+        _check_delays(study)
         return study
 
     @property
@@ -96,7 +100,24 @@ class Study:
 
     def encoders(self, region: str) -> dict[str, Entry]:
         """Encoders of a region with their options; none where there are only RDMs."""
-        return {} if self.level == "rdm" else _methods(self.options.encode, self.regions[region].encode, "encode", region)
+        if self.level == "rdm":
+            return {}
+        found = _methods(self.options.encode, self.regions[region].encode, "encode", region)
+        return {name: options for name, options in found.items() if name not in opt.NOT_METHODS}
+
+    def delays(self, region: str) -> list[int] | None:
+        """Delays in samples that a region's encoders give their features; None where stimuli are no time series."""
+        if self.level == "rdm":
+            return None
+        found: dict[str, Any] = _methods(self.options.encode, self.regions[region].encode, "encode", region)
+        return found.get("delays")
+
+    def cleaning(self, region: str) -> dict[str, Any]:
+        """What is done to each run of responses before an encoder is fitted: `detrend`, `zscore_runs`; {} for nothing."""
+        if self.level == "rdm":
+            return {}
+        found: dict[str, Any] = _methods(self.options.encode, self.regions[region].encode, "encode", region)
+        return {name: found[name] for name in ("detrend", "zscore_runs") if found.get(name)}
 
     def readouts(self, region: str) -> dict[str, Entry]:
         """Readouts of a region with their options."""
@@ -105,6 +126,16 @@ class Study:
         found = _methods(self.options.readout, self.regions[region].readout, "readout", region)
         found.pop("layers", None)
         return found
+
+    def decoders(self) -> dict[str, Entry]:
+        """Decoders with their options; none where there are only RDMs."""
+        if self.level == "rdm":
+            return {}
+        return {name: decoder.model_dump() for name, decoder in self.options.decode.items()}
+
+    def joint(self) -> dict[str, Entry]:
+        """Joint encoders: label, spaces, methods with their options; none where there are only RDMs."""
+        return {} if self.level == "rdm" else joint_encoders(self.options, self.models)
 
     def metrics(self, region: str, family: str | None = None) -> dict[str, Entry]:
         """Metrics of a region (of one family) with their options."""
@@ -146,7 +177,9 @@ def _methods(study_wide: opt.Options, of_region: Entry | None, key: str, region:
     """Methods with their options; a region's own options go over the study's, key by key."""
     chosen = study_wide.model_dump(exclude_none=True)
     for name, value in (of_region or {}).items():
-        if value is None or isinstance(value, dict):
+        if value is None and name in opt.NOT_METHODS:
+            chosen.pop(name, None)
+        elif value is None or isinstance(value, dict):
             chosen[name] = {**chosen.get(name, {}), **(value or {})}
         else:
             chosen[name] = value
@@ -242,3 +275,29 @@ def _check_primary(study: Study) -> None:
         raise unknown("inference.primary", primary, sorted(offered), "method")
     if not offered:
         raise StudyError("encode, compare and readout are all empty; name at least one method, as compare: {rsa: {}}")
+
+
+def _check_delays(study: Study) -> None:
+    for region in study.regions:
+        delays = study.delays(region)
+        if delays and study.options.splits.kind == "stimulus":
+            raise StudyError(
+                f"encode.delays: found {delays} with splits.kind: stimulus, expected kind: run or blocked; "
+                "neighbours in time would be fitted and tested"
+            )
+        if (cleaning := study.cleaning(region)) and study.options.splits.kind != "run":
+            raise StudyError(
+                f"encode.{next(iter(cleaning))}: found with splits.kind: {study.options.splits.kind}, expected kind: run; "
+                "a run's drift and scale must not be taken from training and test samples together"
+            )
+
+
+def _check_decoders(study: Study) -> None:
+    """Columns that a stimulus set is known not to have; of sets that are made, the table alone knows."""
+    for name, decoder in study.decoders().items():
+        for key in ("target", "groups"):
+            for stimuli in study.stimulus_sets:
+                entry = study.dataset.stimuli[stimuli]
+                labels = entry.table.labels if entry.table else []
+                if decoder[key] is not None and entry.simulated is None and decoder[key] not in labels:
+                    raise unknown(f"decode.{name}.{key}", decoder[key], labels, f"label of the stimulus set {stimuli!r}")

@@ -29,9 +29,12 @@ def page_options(study: Study, region: str) -> dict[str, Any]:
         "level": study.level,
         "primary": study.primary,
         "models": _model_labels(study),
+        "joint": study.joint(),
+        "joint_order": list(study.joint()),
         "methods": {
             "encode": study.encoders(region),
             "readout": study.readouts(region),
+            "decode": study.decoders(),
             "compare": study.metrics(region),
             "geometry": study.descriptors(),
         },

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from isocortex.encoding.nested import OuterFit
 from isocortex.encoding.scores import pearson
 from isocortex.inference.encoder_cells import all_draws, mean_over_subjects
 from isocortex.inference.encoder_nulls import Settings, choose
 from isocortex.inference.encoders import Predictions, evaluate
+from isocortex.inference.layer_fits import collect
 from isocortex.inference.resampling import stimulus_counts
 from isocortex.inference.subjects import prevalence, prevalence_note
 
@@ -27,21 +29,22 @@ def predictions(quality, seed=0, noise=1.0):
     made = [y + noise * rng.normal(size=(N, V)) / q if q else rng.normal(size=(N, V)) for q in quality]
     outer = [{"train": train, "test": list(range(TEST)), "inner": [train[:20], train[20:]]}]
     trials = (y[:, None] + 0.3 * rng.normal(size=(N, 3, V))).astype("f4")
-    return Predictions(
-        ids=[f"s{index}" for index in range(N)],
-        y=torch.as_tensor(y),
-        trials=trials,
-        outer=outer,
-        test=[[torch.as_tensor(part[:TEST])] for part in made],
-        oof=[[torch.as_tensor(part[TEST:])] for part in made],
-        penalty=np.ones((len(quality), 1, V)),
-        alpha_at_edge=np.zeros((len(quality), 1)),
-    )
+    ids = [f"s{index}" for index in range(N)]
+    y = torch.as_tensor(y)
+
+    def blocks(part):  # as a stage does, some neuroids at a time
+        for columns in (slice(0, 2), slice(2, V)):
+            values = torch.as_tensor(part[:, columns])
+            yield OuterFit(values[:TEST], values[TEST:], torch.ones(values.shape[1]), 0.0)
+
+    fits = [[collect(blocks(part), y, outer[0], ids, SETTINGS, choosing=len(made) > 1)] for part in made]
+    return Predictions(ids, y, trials[:TEST], outer, fits)
 
 
 def test_the_best_layer_on_training_stimuli_wins_whatever_the_test_says():
     fit = predictions([0, 2])
-    spoiled = replace(fit, test=[fit.test[1], fit.test[0]])
+    first, second = (row[0] for row in fit.fits)
+    spoiled = replace(fit, fits=[[replace(first, test=second.test)], [replace(second, test=first.test)]])
     result = evaluate(spoiled, SETTINGS)
     assert result.chosen == 1
     assert result.votes.tolist() == [0, 1]
@@ -55,8 +58,8 @@ def test_draws_are_scores_of_repeated_stimuli():
     counts = stimulus_counts(fit.ids[:TEST], 100, 0)
     for draw in (0, 57):
         rows = np.repeat(np.arange(TEST), counts[draw])
-        r = pearson(fit.test[1][0].numpy()[rows], fit.y.numpy()[rows])
-        assert result.draws[draw] == pytest.approx(np.median(r))
+        r = pearson(fit.fits[1][0].test.numpy()[rows], fit.y.numpy()[rows])
+        assert result.draws[draw] == pytest.approx(np.median(r), abs=1e-6)  # draws are kept in float32
     assert (result.neuroids["ci_low"] < result.neuroids["r"]).all()
 
 
@@ -77,45 +80,64 @@ def test_null_per_neuroid():
 
 
 def test_fixed_null_is_uniform_on_noise():
-    p = [evaluate(predictions([0], seed), Settings(draws=2, permutations=59)).p for seed in range(60)]
+    p = [evaluate(predictions([0], seed), Settings(draws=100, permutations=59)).p for seed in range(60)]
     assert abs(np.mean(p) - 0.5) < 0.12
     assert np.mean(np.array(p) <= 0.05) < 0.15
 
 
 def test_permutations_auto_depend_on_size_alone():
-    assert len(evaluate(predictions([1]), Settings(draws=2)).null) == 10_000
+    assert len(evaluate(predictions([1]), Settings(draws=100)).null) == 10_000
 
 
 def moments(r):
-    """Σab, Σa², Σb² of which `r` (layer, outer split, P, v) is the correlation."""
-    return np.stack([r, np.ones_like(r), np.ones_like(r)], axis=2)
+    """Σab, Σa², Σb² of which `r` (P, v) is the correlation."""
+    return np.stack([r, np.ones_like(r), np.ones_like(r)])
 
 
-def test_refit_null_chooses_the_layer_anew():
-    fit = predictions([1, 1])
+def test_refit_null_is_what_the_refits_say():
     rng = np.random.default_rng(0)
     asked = []
 
     def refit(orders):
         asked.append(len(orders))
-        inner = np.stack([np.zeros((1, len(orders))), np.ones((1, len(orders)))])
-        tested = np.stack([np.full((1, len(orders), V), 0.9), rng.normal(size=(1, len(orders), V)) * 0.01])
-        return inner, moments(tested)
+        return moments(rng.normal(size=(len(orders), V)) * 0.01)
 
-    result = evaluate(fit, Settings(draws=2), refit)
+    result = evaluate(predictions([1]), Settings(draws=100), refit)
     assert asked == [200]
+    assert result.null_kind == "permute_stimuli: refitted"
     assert np.abs(result.null).max() < 0.1
     assert result.p == pytest.approx(1 / 201)
 
 
 def test_refit_near_the_threshold_asks_for_more():
-    fit = predictions([1])
+    def refit(orders):
+        return moments(np.where(np.arange(len(orders)) % 20 == 0, 0.99, 0.0)[:, None] * np.ones(V))
+
+    assert len(evaluate(predictions([1]), Settings(draws=100), refit).null) == 1000
+
+
+def test_samples_in_time_turn_within_their_runs():
+    fit = replace(predictions([1]), runs=["a"] * 30 + ["b"] * 30)
+    asked = []
 
     def refit(orders):
-        n = len(orders)
-        return np.zeros((1, 1, n)), moments(np.where(np.arange(n) % 20 == 0, 0.99, 0.0)[None, None, :, None] * np.ones(V))
+        asked.append(orders)
+        return moments(np.zeros((len(orders), V)))
 
-    assert len(evaluate(fit, Settings(draws=2), refit).null) == 1000
+    result = evaluate(fit, Settings(draws=100), None)
+    assert result.null_kind.startswith("shift_session: fixed predictions")
+    assert len(np.unique(result.null)) <= 20  # one test run of 20 rows has no more turns than that
+    split = fit.outer[0]
+    both = replace(
+        fit,
+        outer=[split, {**split, "test": split["train"][:20], "train": split["test"] + split["train"][20:]}],
+        trials=np.tile(fit.trials, (2, 1, 1)),
+        fits=[[row[0], row[0]] for row in fit.fits],
+    )
+    evaluate(both, Settings(draws=100), refit)
+    order = asked[0]
+    assert ((order < 30) == (np.arange(N) < 30)).all()
+    assert (np.diff(order[:, :30], axis=1) % 30 == 1).all()
 
 
 def test_nan_never_wins():

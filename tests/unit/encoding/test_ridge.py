@@ -130,7 +130,7 @@ def nested(name, stored=False):
     outer = make_splits([f"s{index}" for index in range(len(x))], test=0.25, folds=4)["outer"][0]
     scores, _ = z_scored(torch.as_tensor(x), torch.as_tensor(outer["train"]))
     gram = scores @ scores.T
-    return x, y, outer, outer_kernel(gram, outer, decompositions(gram, outer) if stored else None)
+    return x, y, outer, outer_kernel(gram, outer, dict(decompositions(gram, outer)) if stored else None)
 
 
 @pytest.mark.parametrize("name", SHAPES)

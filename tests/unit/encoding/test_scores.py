@@ -15,6 +15,7 @@ from isocortex.encoding.scores import (
     pearson,
     r2_score,
     region_median,
+    signed_explained,
     weighted_foldwise,
 )
 
@@ -78,6 +79,14 @@ def test_normalized_is_signed():
     assert np.isnan(normalized_score(np.array([0.5]), np.array([-0.1])))
 
 
+def test_share_explained_keeps_the_sign_and_has_none_without_signal():
+    r, reliability = np.array([0.5, -0.5, 0.1, 0.2, np.nan]), np.array([0.5, 0.5, 0.0, -0.2, 0.5])
+    np.testing.assert_allclose(signed_explained(r, reliability), [0.5, -0.5, np.nan, np.nan, np.nan])
+    noise = np.array([np.corrcoef(RNG.normal(size=(2, 50)))[0, 1] for _ in range(4000)])
+    assert abs(np.median(signed_explained(noise, np.full(4000, 0.3)))) < 0.01
+    assert np.median(noise**2 / 0.3) > 0.02  # what the sign takes away
+
+
 def test_fev_of_the_truth_is_one_and_of_noise_is_missing():
     clean = RNG.normal(size=(400, 1))
     trials = clean[:, None] + RNG.normal(size=(400, 5, 1))
@@ -108,6 +117,18 @@ def test_ceiling_is_the_correlation_with_the_truth(ragged):
     assert ceiling.low < ceiling.ref
     assert ceiling.p == 0.01
     assert normalized_score(pearson(np.nanmean(trials, 1), clean), ceiling.reliability) == pytest.approx(1, abs=0.03)
+
+
+def test_stimuli_shown_once_lower_the_ceiling_of_all():
+    rng = np.random.default_rng(4)
+    clean = rng.normal(size=(900, 30))
+    trials = clean[:, None] + 1.5 * rng.normal(size=(900, 4, 30))
+    trials[300:, 1:] = np.nan
+    mean = np.nanmean(trials, 1)
+    ceiling = split_half_ceiling(trials, 0, n_splits=20, n_permutations=99)
+    assert ceiling.n_stimuli == 300
+    assert ceiling.ref == pytest.approx(np.median(pearson(mean, clean)), abs=0.02)
+    assert split_half_ceiling(trials[:300], 0, n_splits=20, n_permutations=99).ref > ceiling.ref + 0.1
 
 
 def test_noise_has_no_ceiling_and_its_test_is_uniform():

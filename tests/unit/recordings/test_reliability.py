@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from isocortex.errors import DataError
 from isocortex.recordings import explained, reliability
 
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-8}
@@ -135,6 +136,102 @@ def test_degenerate_input_has_defined_values():
     np.testing.assert_allclose(reliability.noise_ceiling(np.array([np.inf]), np.ones(3)), 1)
     assert np.isnan(explained.cc_norm(np.ones((20, 4, 3)), rng.normal(size=(20, 3)))).all()
     assert np.isnan(explained.signal_power(rng.normal(size=(20, 1, 3)))).all()
+
+
+def test_negative_halves_may_be_missing_instead():
+    trials, _ = ragged(np.random.default_rng(7), noise=2.0)
+    continued, missing = (reliability.split_half(trials, 40, 0, negative) for negative in ("continued", "missing"))
+    assert (continued < 0).any()
+    assert (continued > 0).any(axis=0).all()
+    np.testing.assert_array_equal(missing, np.where(continued >= 0, continued, np.nan))
+    np.testing.assert_allclose(reliability.reliability(trials, 40, 0, "missing"), np.nanmean(missing, axis=0))
+    opposed = np.stack([(y := np.random.default_rng(8).normal(size=(20, 3))), -y], axis=1)
+    assert np.isnan(reliability.reliability(opposed, 5, 0, "missing")).all()
+    np.testing.assert_allclose(reliability.reliability(opposed, 5, 0), -1)
+    with pytest.raises(DataError, match="found negative 'nan', expected continued or missing"):
+        reliability.split_half(trials, 2, 0, "nan")
+
+
+def test_noise_corrected_is_missing_without_reliability():
+    assert reliability.noise_corrected(0.4, 0.5) == pytest.approx(0.4 / np.sqrt(2 / 3))
+    assert reliability.noise_corrected(0.4, 0.5, 1 / 3) == pytest.approx(0.4 / np.sqrt(2 / 3 * 1 / 2))
+    found = reliability.noise_corrected(np.full(4, 0.4), np.array([0.0, -0.1, np.nan, 1.0]))
+    np.testing.assert_allclose(found, [np.nan, np.nan, np.nan, 0.4])
+
+
+SINGLE_TRIAL = {
+    "noise variance": lambda trials, _: reliability.noise_variance(trials),
+    "ncsnr": lambda trials, _: reliability.ncsnr(trials),
+    "reliability": lambda trials, _: reliability.reliability(trials, 5),
+    "explainable": lambda trials, _: explained.explainable_variance(trials),
+    "explainable, raw": lambda trials, _: explained.explainable_variance(trials, bias_correction=False, standardize=False),
+    "fraction": lambda trials, _: explained.fraction_explainable(trials),
+    "fev": explained.fev,
+    "signal power": lambda trials, _: explained.signal_power(trials),
+    "cc_max": lambda trials, _: explained.cc_max(trials),
+    "cc_norm": explained.cc_norm,
+    "jackknife": lambda trials, _: explained.oracle_jackknife(trials),
+    "conservative": lambda trials, _: explained.oracle_conservative(trials),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE_TRIAL)
+def test_each_number_is_missing_where_it_has_no_meaning(name):
+    """One repeat, a constant and an empty neuroid are NaN, silently; and they leave the neuroid beside them as it was."""
+    rng, call = np.random.default_rng(9), SINGLE_TRIAL[name]
+    trials = rng.normal(size=(30, 1, 4)) + 0.5 * rng.normal(size=(30, 6, 4))
+    prediction = trials.mean(axis=1)
+    alone = call(trials[:, :, :1], prediction[:, :1])
+    assert np.isfinite(alone).all()
+    assert np.isnan(call(trials[:, :1], prediction)).all()
+    spoilt = trials.copy()
+    spoilt[:, :, 1], spoilt[:, :, 2], spoilt[:, :, 3] = np.nan, 0.1, 1e6 + 0.1
+    found = call(spoilt, prediction)
+    np.testing.assert_allclose(found[0], alone[0], rtol=1e-12)
+    assert np.isnan(found[1])
+    if name in ("noise variance", "signal power"):
+        np.testing.assert_array_equal(found[2:], 0)
+    else:
+        assert np.isnan(found[2:]).all()
+
+
+def test_ragged_oracles_equal_loops():
+    trials, _ = ragged(np.random.default_rng(10), n_stimuli=12)
+    trials[4, :, 1] = np.nan
+    trials[7, 1, 2] = np.nan
+    jackknife, conservative = [], []
+    for neuroid in range(trials.shape[2]):
+        rows = [row[np.isfinite(row)] for row in trials[:, :, neuroid]]
+        rows = [row for row in rows if len(row) >= 2]
+        pairs = [(np.delete(row, k).mean(), row[k]) for row in rows for k in range(len(row))]
+        jackknife.append(np.corrcoef(*np.transpose(pairs))[0, 1])
+        between, within = np.var([row.mean() for row in rows]), np.mean([row.var() for row in rows])
+        conservative.append(np.sqrt(between / (between + within)))
+    np.testing.assert_allclose(explained.oracle_jackknife(trials), jackknife, rtol=1e-10)
+    np.testing.assert_allclose(explained.oracle_conservative(trials), conservative, rtol=1e-10)
+
+
+def test_oracles_on_noise_and_with_few_stimuli():
+    trials = np.random.default_rng(11).normal(size=(300, 4, 20))
+    assert abs(explained.oracle_jackknife(trials).mean()) < 0.03
+    assert explained.oracle_conservative(trials).mean() == pytest.approx(0.5, abs=0.02)  # 1/√R
+    for oracle in (explained.oracle_jackknife, explained.oracle_conservative):
+        assert np.isnan(oracle(trials[:2])).all()
+
+
+def test_ragged_signal_power_takes_the_first_of_each_neuroid():
+    trials = np.random.default_rng(12).normal(size=(40, 1, 3)) + np.random.default_rng(13).normal(size=(40, 5, 3))
+    trials[3, 1, 0] = trials[5, [0, 2], 1] = np.nan
+    for neuroid, n in enumerate((4, 3, 5)):
+        first = np.array([row[np.isfinite(row)][:n] for row in trials[:, :, neuroid]])
+        power = (first.sum(1).var(ddof=1) - first.var(axis=0, ddof=1).sum()) / (n * (n - 1))
+        assert explained.signal_power(trials)[neuroid] == pytest.approx(power, rel=1e-12)
+
+
+def test_explainable_variance_needs_every_repeat():
+    trials = np.random.default_rng(14).normal(size=(30, 4, 2))
+    trials[5, 2, 1] = np.nan
+    assert np.isfinite(explained.explainable_variance(trials)).tolist() == [True, False]
 
 
 def test_seeds_decide():

@@ -25,9 +25,12 @@ def z_gram(x, train):
     return z @ z.T
 
 
-@pytest.mark.parametrize("block", [1 << 30, 8 * 40 * 5 * 3])
-def test_grams_are_those_of_the_features(world, monkeypatch, block):
+@pytest.mark.parametrize(("block", "gram", "chunk"), [(1 << 30, 1 << 30, 1 << 25), (8 * 40 * 5 * 3, 8 * 40 * 15, 8 * 40 * 4)])
+def test_grams_are_those_of_the_features(world, monkeypatch, block, gram, chunk):
+    """In one pass, and in columns by three and strips of twelve rows."""
     monkeypatch.setattr(kernels, "BLOCK_BYTES", block)
+    monkeypatch.setattr(kernels, "GRAM_BYTES", gram)
+    monkeypatch.setattr(kernels, "CHUNK_BYTES", chunk)
     world.run_kernels()
     store, features, split = Store("kernels.json"), Store("features.json"), read_json("splits-S1.json")
     key = split["digest"][:8]

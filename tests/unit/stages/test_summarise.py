@@ -3,6 +3,7 @@ import pytest
 import xarray
 
 from isocortex.inference.rows import COMPARISON_COLUMNS, INFERENCE_COLUMNS, SCORE_COLUMNS, new_row, rows_to_json
+from isocortex.inference.verdict import verdict
 from isocortex.stages import across, summarise
 from isocortex.storage.tables import read_parquet, write_netcdf
 
@@ -60,6 +61,21 @@ def test_tables_of_three_models_and_one_contaminated(tmp_path):
     assert pairs.loc[("a", "b"), "p"] < 1e-6
     assert pairs.loc[("b", "d"), "p"] == 1.0
     assert (pairs["n_subjects"] == 2).all()
+
+
+def test_decoders_rank_no_model_and_are_tested_beside_the_region(tmp_path):
+    cells = {
+        "decoding": write_cell(tmp_path / "r.nc", "", [0.9, 0.9], 0.01, np.zeros((2, 10)), layer="", family="decoding"),
+        "a/decoding": write_cell(tmp_path / "a.nc", "a", [0.5, 0.6], 0.03, np.zeros((2, 10)), family="decoding"),
+        "b/decoding": write_cell(tmp_path / "b.nc", "b", [0.5, 0.5], 0.5, np.zeros((2, 10)), family="decoding"),
+    }
+    scores, comparisons, _ = summarised(tmp_path, cells)
+    q = scores[(scores["subject"] == "all") & scores["is_chosen"]].set_index("model")["q_region"]
+    assert q[["", "a", "b"]].tolist() == pytest.approx([0.03, 0.045, 0.5])
+    assert len(comparisons) == 0
+    found = verdict(scores, comparisons, "participation_ratio")
+    assert found.ranking == []
+    assert found.best is None
 
 
 def test_one_model_has_no_comparison_but_all_the_columns(tmp_path):

@@ -61,7 +61,7 @@ def test_words_and_strangers_do_not(package: Path, file: str, text: str) -> None
 
 
 def test_methods_are_those_of_the_tables() -> None:
-    from isocortex.encoding import ENCODERS, READOUTS
+    from isocortex.encoding import ENCODERS, JOINT, READOUTS
     from isocortex.features.sources import SOURCES
     from isocortex.geometry import GEOMETRY
     from isocortex.recordings.adapters import ADAPTERS
@@ -70,12 +70,15 @@ def test_methods_are_those_of_the_tables() -> None:
 
     assert set(ENCODERS) == set(options.ENCODERS)
     assert set(READOUTS) == set(options.READOUTS)
+    assert set(JOINT) == set(options.JOINT)
     assert set(METRICS) == set(options.METRICS)
     assert {name: row.family for name, row in METRICS.items()} == options.FAMILIES
     assert set(GEOMETRY) == set(options.GEOMETRY)
     assert set(SOURCES) == set(options.SOURCES)
     assert set(ADAPTERS) == set(datasets.ADAPTERS)
-    assert set(code.METHOD_MODULES) == set(ENCODERS) | set(READOUTS) | set(METRICS) | set(GEOMETRY)
+    assert set(code.METHOD_MODULES) == set(ENCODERS) | set(READOUTS) | set(JOINT) | set(METRICS) | set(GEOMETRY)
+    for name, bound in {**ENCODERS, **READOUTS, **JOINT}.items():
+        assert bound.startswith(f"{code.METHOD_MODULES[name]}:")
 
 
 def test_every_stage_has_a_digest_and_real_imports_lie_in_its_closure() -> None:

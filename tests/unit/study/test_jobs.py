@@ -49,6 +49,24 @@ def test_another_seed_of_the_splits_leaves_features_alone(mapping: dict[str, Any
     assert {target.split("/")[2] for target in changed(mapping, after)} == {"splits", "V1", "V4"}
 
 
+def test_delays_reach_splits_and_encoders_only_where_given(mapping: dict[str, Any]) -> None:
+    mapping["splits"] = {"kind": "run"}
+    for job in Jobs(Study.from_mapping(mapping)):
+        assert "delays" not in job.options
+        assert "in_time" not in job.options
+    after = copy.deepcopy(mapping)
+    after["encode"] = {"ridge": {}}
+    after["regions"] = {"V1": {"encode": {"delays": [1, 2]}}, "V4": None}
+    models = ("gabor", "net", "blank")
+    assert {target for target in changed(mapping, after) if not target.endswith("report.html")} == {
+        *(f"results/small/V1/{model}/encoding.nc" for model in models),
+        *(f"results/small/splits/{subject}.json" for subject in ("S1", "S2")),
+    }
+    jobs = Jobs(Study.from_mapping(after)).by_stage
+    assert jobs["encode"]["results/small/V1/net/encoding.nc"].options["delays"] == [1, 2]
+    assert jobs["splits"]["results/small/splits/S1.json"].options["in_time"] is True
+
+
 def test_device_and_label_of_a_model_change_no_number(mapping: dict[str, Any]) -> None:
     after = copy.deepcopy(mapping)
     after["device"] = "cpu"

@@ -59,7 +59,21 @@ BAD: list[tuple[str, Any, str]] = [
     ("splits/test", 1.5, "splits.test: found 1.5 (float), should be less than 1"),
     ("splits/folds", 1, "splits.folds: found 1 (int), should be greater than or equal to 2"),
     ("encode", {"ridge": {"alphas": [-1.0]}}, "encode.ridge.alphas: found"),
-    ("encode", {"rigde": {}}, "encode: unknown key 'rigde'; expected one of ridge; did you mean 'ridge'?"),
+    ("encode", {"rigde": {}}, "encode: unknown key 'rigde'; expected one of ridge, "),
+    ("encode", {"rigde": {}}, "did you mean 'ridge'?"),
+    ("encode", {"ridge": {}, "delays": [1.5]}, "encode.delays.0: found 1.5 (float)"),
+    ("encode", {"ridge": {}, "delays": []}, "encode.delays: found [] (list)"),
+    ("encode", {"ridge": {}, "delays": [1, 1]}, "encode: delays: found [1, 1], expected each delay once"),
+    ("encode", {"delays": [1]}, "encode: delays: found no encoder beside them; name one, as ridge: {}"),
+    (
+        "encode",
+        {"ridge": {}, "delays": [1]},
+        "encode.delays: found [1] with splits.kind: stimulus, expected kind: run or blocked",
+    ),
+    ("splits/kind", "runs", "splits.kind: found 'runs' (str), should be 'stimulus', 'blocked' or 'run'; did you mean 'run'?"),
+    ("splits/gap", -1, "splits.gap: found -1 (int)"),
+    ("splits/gap", 3, "splits: gap is 3 with kind: stimulus, expected kind: blocked; only blocks have neighbours"),
+    ("splits", {"kind": "blocked", "groups": "object"}, "splits: groups go with kind: stimulus or run"),
     ("encode", 3, "encode: found 3 (int)"),
     ("geometry", ["ratio"], "geometry: unknown descriptor 'ratio'; expected one of participation_ratio"),
     ("readout", {"factorized": {}, "layers": {"nte": ["a"]}}, "readout.layers: unknown model 'nte'"),
@@ -98,7 +112,9 @@ def test_a_missing_key_is_named(mapping: dict[str, Any]) -> None:
 
 def test_defaults_are_filled_in(mapping: dict[str, Any]) -> None:
     study = Study.from_mapping(mapping)
-    assert study.options.splits.model_dump() == {"test": 0.2, "folds": 5, "groups": None, "seed": 0}
+    splits = {"test": 0.2, "folds": 5, "groups": None, "seed": 0, "kind": "stimulus", "gap": 0}
+    assert study.options.splits.model_dump() == splits
+    assert study.delays("V1") is None
     assert list(study.regions) == ["V1", "V4"]
     assert study.encoders("V1") == {"ridge": {"alphas": "auto"}}
     assert study.primary == "ridge"
@@ -121,6 +137,15 @@ def test_options_of_one_region_leave_the_others(mapping: dict[str, Any]) -> None
     assert study.metrics("V1")["rsa"] == {"rdm": "correlation", "compare": "tau_a"}
     assert study.metrics("both")["rsa"] == {"rdm": "correlation", "compare": "rho_a"}
     assert study.regions["both"].anywhere == [{"roi": ["V1"]}, {"roi": ["V4"]}]
+
+
+def test_delays_are_no_encoder(mapping: dict[str, Any]) -> None:
+    mapping["splits"] = {"kind": "run"}
+    mapping["encode"] = {"ridge": {}, "delays": [1, 2, 3, 4]}
+    mapping["regions"] = {"V1": None, "V4": {"encode": {"delays": [2]}}, "x": {"of": "V1", "encode": {"delays": None}}}
+    study = Study.from_mapping(mapping)
+    assert study.encoders("V1") == study.encoders("V4") == {"ridge": {"alphas": "auto"}}
+    assert [study.delays(region) for region in ("V1", "V4", "x")] == [[1, 2, 3, 4], [2], None]
 
 
 def test_contamination_of_one_subject(mapping: dict[str, Any]) -> None:

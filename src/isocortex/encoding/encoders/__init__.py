@@ -1,0 +1,1 @@
+"""Encoders by name beside ridge: fits of one layer on one outer split."""
