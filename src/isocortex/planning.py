@@ -25,7 +25,7 @@ LABELLINGS, CLASSES = 1000, 5  # of a decoder: permuted labels, and classes
 DECODER_STEPS = {"ridge": 10, "lda": 3, "logistic": 100}  # products per fold, with fewer permutations where they are many
 DOUBLE = 8
 # Sizes that bound what is held at once, in MB: tests hold these equal to the constants of the stages.
-GRAM_MB, BLOCK_MB, KEPT_MB = 2147.0, 1074.0, 537.0
+GRAM_MB, BLOCK_MB, KEPT_MB, HELD_MB = 2147.0, 1074.0, 1342.0, 100.0
 ROOM_MB = 300.0
 JOINT_MB = 4295.0  # block of neuroids of a joint encoder
 SOLVED = 10  # penalties of a kernel whose inverse is made; the others are combinations of them
@@ -149,7 +149,7 @@ def _kernels(s: Shapes, job: Job) -> Cost:
         _mb(n, n) * (1 + s.outer) + min(folds * _mb(n, inside), 1e3 * job.options["kernels_budget_gb"] / s.layers)
     )
     adding = min(_mb(n, n) * (1 + s.outer), GRAM_MB) + 1.4 * min(_mb(5, n, s.features), BLOCK_MB)
-    # The matrix, its training part twice, eigenvectors, and LAPACK's two matrices to work in.
+    # The matrix, its training part, eigenvectors, and LAPACK's copy and two matrices to work in.
     decomposing = _mb(n, n) + 5 * _mb(s.train, s.train) if inside == s.train else 2 * _mb(n, inside) + 5 * _mb(inside, inside)
     memory = BASE_MB["torch"] + max(adding, decomposing if folds else 0)
     return Cost(START["torch"] + flops / FLOPS, memory, disk)
@@ -172,7 +172,9 @@ def _encode(s: Shapes, _: Job) -> Cost:
     resample = 4 * s.draws * n * v
     permute = 200 * fit if s.outer > 1 else 1000 * 2 * tested * v
     seconds = s.subjects * (s.layers * (fit + resample) + permute) / FLOPS
-    bases = _mb(n, n) + _mb(train, rank) * 1.5 + min(GRID * _mb(train, train / s.folds, size=size), KEPT_MB)
+    # Eigenvectors, their rows in order, and in float32 a copy for predictions; the Gram matrix while these are placed.
+    bases = max(_mb(n, n) if _mb(n, n) > HELD_MB else 0, _mb(train, rank) / 2) + _mb(train, rank) * 1.5
+    bases += min(GRID * _mb(train, train / s.folds, size=size), KEPT_MB)
     held = _mb(n, v, size=4) + _mb(tested, s.repeats, v, size=4) + _mb(tested, v, s.layers, size=size)
     block = min(12 * _mb(n, v, size=size), BLOCK_MB)
     memory = BASE_MB["torch"] + held + max(bases + block, _mb(s.draws, v, size=4) * 3)

@@ -18,7 +18,9 @@ from isocortex.encoding.decomposition import Basis
 from isocortex.encoding.precision import needs_float64
 
 # Inverses of R_SS are kept, penalty by penalty, up to this size.
-KEEP_BYTES = 512 << 20
+KEEP_BYTES = 1280 << 20
+# A second copy of the eigenvectors, only to have their rows in order, is made up to this size.
+COPY_BYTES = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -57,22 +59,38 @@ class LeaveOut:
         ends = torch.tensor([len(part) for part in self.parts]).cumsum(0).tolist()
         self.slices = [slice(start, stop) for start, stop in zip([0, *ends[:-1]], ends, strict=True)]
         self.single = len(ends) == ends[-1]
-        self._cast: dict[torch.dtype, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._cast: dict[torch.dtype, torch.Tensor] = {}
         self._inverses: dict[tuple[float, torch.dtype], list[torch.Tensor]] = {}
 
-    def spectrum(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-        """Eigenvalues (r,), and the eigenvectors' rows in the order of the folds, (n, r)."""
+    def ordered(self, dtype: torch.dtype) -> torch.Tensor | None:
+        """The eigenvectors' rows in the order of the folds, (n, r), kept; None where only rounding asks for so large a copy."""
+        if dtype == self.basis.vectors.dtype and self.basis.vectors.nbytes > COPY_BYTES:
+            return None
         if dtype not in self._cast:
-            self._cast[dtype] = (self.basis.values.to(dtype), self.basis.vectors[self.order].to(dtype))
+            self._cast[dtype] = self.basis.vectors.to(dtype)[self.order]
         return self._cast[dtype]
+
+    def fold(self, number: int, dtype: torch.dtype) -> torch.Tensor:
+        """The eigenvectors' rows of one fold, (m, r)."""
+        whole = self.ordered(dtype)
+        return self.basis.vectors[self.parts[number]].to(dtype) if whole is None else whole[self.slices[number]]
 
     def scores(self, y: torch.Tensor) -> Scores:
         """The responses (n, v) in the basis."""
         centred = y - y.mean(0) if self.centre else y
-        z = centred.T @ self.basis.vectors.to(y.dtype)
-        if self.complete:
-            return Scores(z, None)
-        return Scores(z, centred[self.order].T - z @ self.spectrum(y.dtype)[1].T)
+        whole = self.ordered(y.dtype)
+        z = centred.T @ self.basis.vectors if whole is None else centred[self.order].T @ whole
+        return Scores(z, None if self.complete else centred[self.order].T - self._placed(z))
+
+    def _placed(self, weights: torch.Tensor) -> torch.Tensor:
+        """weights (v, r) times the eigenvectors' rows in the order of the folds: (v, n)."""
+        whole = self.ordered(weights.dtype)
+        if whole is not None:
+            return weights @ whole.T
+        made = weights.new_empty(len(weights), len(self.order))
+        for number, where in enumerate(self.slices):
+            made[:, where] = weights @ self.fold(number, weights.dtype).T
+        return made
 
     def errors(self, y: torch.Tensor, alphas: torch.Tensor) -> torch.Tensor:
         """Mean over folds, with equal weight, of the mean squared held-out error: (A, v) float64."""
@@ -91,11 +109,10 @@ class LeaveOut:
         # Solving for the basis costs m²r, for the neuroids m²v: whichever are fewer.
         by_basis = len(self.basis.values) < len(scores.z)
         made = None if by_basis else self.made(scores, alpha)
-        values, vectors = self.spectrum(scores.z.dtype)
-        shrink = alpha / (values + alpha)
-        for where, inverse in zip(self.slices, self.inverses(alpha, scores.z.dtype), strict=True):
+        shrink = self._shrink(alpha, scores.z.dtype)
+        for number, (where, inverse) in enumerate(zip(self.slices, self.inverses(alpha, scores.z.dtype), strict=True)):
             if made is None:
-                residual = scores.z @ ((inverse @ vectors[where]) * shrink).T
+                residual = scores.z @ ((inverse @ self.fold(number, inverse.dtype)) * shrink).T
                 if scores.outside is not None:
                     residual += scores.outside[:, where] @ inverse
             else:
@@ -105,41 +122,42 @@ class LeaveOut:
 
     def made(self, scores: Scores, alphas: torch.Tensor | float) -> torch.Tensor:
         """R y at the rows of the folds (v, n), at one penalty or at one per neuroid (v,)."""
-        values, vectors = self.spectrum(scores.z.dtype)
         own = alphas[:, None].to(scores.z.dtype) if isinstance(alphas, torch.Tensor) else alphas
-        result = (scores.z * (own / (values + own))) @ vectors.T
+        result = self._placed(scores.z * self._shrink(own, scores.z.dtype))
         return result if scores.outside is None else result.add_(scores.outside)
+
+    def _shrink(self, alpha: torch.Tensor | float, dtype: torch.dtype) -> torch.Tensor:
+        """α/(s + α)."""
+        return alpha / (self.basis.values.to(dtype) + alpha)
 
     def inverses(self, alpha: float, dtype: torch.dtype) -> list[torch.Tensor]:
         """R_SS⁻¹ (m, m) of every part; the inversion itself in float64."""
         if (alpha, dtype) in self._inverses:
             return self._inverses[alpha, dtype]
-        factors = (torch.linalg.cholesky(self._block(alpha, where, dtype)) for where in self.slices)
+        factors = (torch.linalg.cholesky(self._block(alpha, number, dtype)) for number in range(len(self.parts)))
         made = [torch.cholesky_inverse(factor).to(dtype) for factor in factors]
         size = sum(inverse.nbytes for inverse in made)
         if (len(self._inverses) + 1) * size <= KEEP_BYTES:
             self._inverses[alpha, dtype] = made
         return made
 
-    def _block(self, alpha: float, where: slice, dtype: torch.dtype) -> torch.Tensor:
-        values, vectors = self.spectrum(dtype)
-        rows = vectors[where]
-        block = ((rows * (alpha / (values + alpha))) @ rows.T).double()
+    def _block(self, alpha: float, number: int, dtype: torch.dtype) -> torch.Tensor:
+        rows = self.fold(number, dtype)
+        block = ((rows * self._shrink(alpha, dtype)) @ rows.T).double()
         if self.complete:
             return block
-        whole = self.basis.vectors[self.order[where]].double()
+        whole = self.basis.vectors[self.parts[number]].double()
         null = torch.eye(len(rows), dtype=torch.float64, device=rows.device) - whole @ whole.T
         return block + null - (1 / len(self.basis.vectors) if self.centre else 0.0)
 
     def _solved(self, made: torch.Tensor, alpha: float) -> torch.Tensor:
         """e at the rows of the folds, from R y there, (v, n) both; in place."""
         if self.single:  # leave-one-out: R_ii for all rows at once
-            values, vectors = self.spectrum(made.dtype)
-            diagonal = (vectors.square() @ (alpha / (values + alpha))).double()
+            squares = self.basis.vectors.square()  # float64: squares of what float32 holds are not what the rest lacks
+            diagonal = squares @ self._shrink(alpha, squares.dtype)
             if not self.complete:
-                whole = self.basis.vectors[self.order].double()
-                diagonal += 1 - whole.square().sum(1) - (1 / len(self.basis.vectors) if self.centre else 0.0)
-            return made.div_(diagonal.to(made.dtype))
+                diagonal += 1 - squares.sum(1) - (1 / len(squares) if self.centre else 0.0)
+            return made.div_(diagonal[self.order].to(made.dtype))
         for where, inverse in zip(self.slices, self.inverses(alpha, made.dtype), strict=True):
             made[:, where] = made[:, where] @ inverse
         return made

@@ -25,16 +25,21 @@ PERMUTED_BYTES = 1 << 28
 class OuterKernel:
     """All that one layer has to say to one outer split: what is decomposed is decomposed once, and when it is first needed.
 
-    gram : (n, n) of z-scored features. train, test : (n_train,), (n_test,) indices of the subject's stimuli. held : the
-    validation rows of each inner fold, indices of stimuli; together they are `train`. stored : eigenpairs by "0", "1", … and
-    "all", which spare the decomposition.
+    source : the Gram matrix (n, n) of z-scored features, or a function that reads it: what follows holds its own. train, test :
+    (n_train,), (n_test,) indices of the subject's stimuli. held : the validation rows of each inner fold, indices of stimuli;
+    together they are `train`. stored : eigenpairs by "0", "1", … and "all", which spare the decomposition.
     """
 
-    gram: torch.Tensor
+    source: torch.Tensor | Callable[[], torch.Tensor]
     train: torch.Tensor
     test: torch.Tensor
     held: list[torch.Tensor]
     stored: Mapping[str, Pair]
+
+    @property
+    def gram(self) -> torch.Tensor:
+        """The Gram matrix (n, n), read at every use if it is not held."""
+        return self.source if isinstance(self.source, torch.Tensor) else self.source()
 
     @cached_property
     def positions(self) -> list[torch.Tensor]:
@@ -44,15 +49,15 @@ class OuterKernel:
     @cached_property
     def final(self) -> Fold:
         """All training rows against the test rows."""
-        return Fold(self._basis("all", self.train, self.test), self.train, self.test)
+        return Fold(self._basis(self.gram, "all", self.train, self.test), self.train, self.test)
 
     @cached_property
     def inner(self) -> list[Fold]:
         """The inner folds, each decomposed by itself."""
-        folds = []
+        gram, folds = self.gram, []
         for number, other in enumerate(self.held):
             rows = self.train[~torch.isin(self.train, other)]
-            folds.append(Fold(self._basis(str(number), rows, other), rows, other))
+            folds.append(Fold(self._basis(gram, str(number), rows, other), rows, other))
         return folds
 
     @cached_property
@@ -65,11 +70,11 @@ class OuterKernel:
         """Whether the inner folds' decompositions are at hand."""
         return "inner" in self.__dict__ or "0" in self.stored
 
-    def _basis(self, name: str, rows: torch.Tensor, other: torch.Tensor) -> Basis:
+    def _basis(self, gram: torch.Tensor, name: str, rows: torch.Tensor, other: torch.Tensor) -> Basis:
         if name not in self.stored:
-            return basis_of_kernel(self.gram, rows, other)
-        values, vectors = (torch.as_tensor(part, device=self.gram.device).to(self.gram.dtype) for part in self.stored[name])
-        return with_cross(self.gram, rows, other, (values, vectors))
+            return basis_of_kernel(gram, rows, other)
+        values, vectors = (torch.as_tensor(part, device=gram.device).to(gram.dtype) for part in self.stored[name])
+        return with_cross(gram, rows, other, (values, vectors))
 
 
 @dataclass(frozen=True)
@@ -88,16 +93,20 @@ Fit = Callable[[OuterKernel, torch.Tensor, Mapping[str, Any]], OuterFit]
 
 
 def outer_kernel(
-    gram: np.ndarray | torch.Tensor,
+    gram: np.ndarray | torch.Tensor | Callable[[], np.ndarray],
     outer: Mapping[str, Any],
     stored: Mapping[str, Pair] | None = None,
     device: torch.device | str = "cpu",
 ) -> OuterKernel:
-    """An outer split {train, test, inner} on the Gram matrix (n, n) of z-scored features."""
-    kernel = torch.as_tensor(gram, device=device)
-    train, test = (torch.as_tensor(outer[name], device=kernel.device) for name in ("train", "test"))
-    held = [torch.as_tensor(part, device=kernel.device) for part in outer["inner"]]
-    return OuterKernel(kernel, train, test, held, stored or {})
+    """An outer split {train, test, inner} on the Gram matrix (n, n) of z-scored features, or on what a function reads."""
+    if callable(gram):
+        read: Any = lambda: torch.as_tensor(gram(), device=device)
+    else:
+        read = torch.as_tensor(gram, device=device)
+        device = read.device
+    train, test = (torch.as_tensor(outer[name], device=device) for name in ("train", "test"))
+    held = [torch.as_tensor(part, device=device) for part in outer["inner"]]
+    return OuterKernel(read, train, test, held, stored or {})
 
 
 def inner_score(kernel: OuterKernel, oof: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,8 @@ from isocortex.storage.tables import write_netcdf
 
 # Kernels of a subject are kept between the fit and its permutations up to this size, and read again above it.
 KEEP_BYTES = 1e9
+# A Gram matrix above this size is read when it is needed, and not held beside its decomposition.
+HELD_BYTES = 1e8
 # Neuroids are fitted in blocks of about this size.
 FIT_BYTES = 1 << 30
 
@@ -127,16 +129,18 @@ class SubjectKernels:
             return self.kept[layer, fold]
         outer, group = self.subject.split["outer"][fold], self.groups[layer]
         suffix = f"{self.subject.split['digest'][:8]}_{fold}"
-        gram = self._raw(group) if self.raw else self.store.read(group, f"z_{suffix}")
+
+        def gram() -> np.ndarray:
+            made = self._raw(group) if self.raw else self.store.read(group, f"z_{suffix}")
+            return delayed_gram(made, self.delays, self.subject.runs) if self.delays else made
+
         stored = None
         # The stored decompositions are those of z-scored features without delays.
-        if self.delays:
-            gram = delayed_gram(gram, self.delays, self.subject.runs)
-        elif self.store.sidecar["stored_decompositions"] and not self.raw:
+        if self.store.sidecar["stored_decompositions"] and not self.raw and not self.delays:
             stored = StoredPairs(self.store, group, suffix, len(outer["inner"]))
-        made = outer_kernel(gram, outer, stored, self.device)
-        cost = 8 * len(self.subject.ids) ** 2 * (len(outer["inner"]) + 1)
-        if (len(self.kept) + 1) * cost < KEEP_BYTES:
+        size = 8 * len(self.subject.ids) ** 2
+        made = outer_kernel(gram() if size < HELD_BYTES else gram, outer, stored, self.device)
+        if (len(self.kept) + 1) * size * (len(outer["inner"]) + 1) < KEEP_BYTES:
             self.kept[layer, fold] = made
         return made
 

@@ -111,16 +111,20 @@ def _layer(features: Store, writer: StoreWriter, group: str, plan: Plan, device:
         _read(features, label, source, total, device)
         constant |= total.n_constant
         row_mean = total.row_mean.cpu().numpy()
-        for strip, gram in zip(total.strips, total.made, strict=True):
-            name = "gram" if strip.selection is None else "z_{}_{}".format(*names[strip.selection])
-            _put(writer, group, name, gram.cpu().numpy(), ("stimulus", "stimulus_"), strip.rows.start)
-        del total, gram  # as large as all that follows
+        _put_strips(writer, group, total, names)
+        del total  # as large as all that follows
     if plan.store_decompositions:
         for number, (key, fold) in enumerate(names):
             _decompose(features, writer, group, (key, fold), selections[number], plan, device)
     writer.group(group, n_constant={f"{key}_{fold}": constant[number] for number, (key, fold) in enumerate(names)})
     assert row_mean is not None
     _put(writer, group, "row_mean", row_mean, ("stimulus",))
+
+
+def _put_strips(writer: StoreWriter, group: str, total: GramSum, names: list[tuple[str, int]]) -> None:
+    for strip, gram in zip(total.strips, total.made, strict=True):
+        name = "gram" if strip.selection is None else "z_{}_{}".format(*names[strip.selection])
+        _put(writer, group, name, gram.cpu().numpy(), ("stimulus", "stimulus_"), strip.rows.start)
 
 
 def _read(features: Store, label: str, source: Any, total: GramSum, device: torch.device) -> None:
