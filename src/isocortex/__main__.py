@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -60,6 +61,9 @@ def _run_stage(arguments: argparse.Namespace) -> None:
     if not isinstance(spec, dict) or spec.get("stage") != arguments.command:
         found = spec.get("stage") if isinstance(spec, dict) else type(spec).__name__
         raise StudyError(f"--spec: is of stage {found!r}, expected {arguments.command!r}")
+    # What the package has to say goes to the job's log; what libraries say only if it is a warning.
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("isocortex").setLevel(logging.INFO)
     module = importlib.import_module(f"isocortex.stages.{arguments.command}")
     module.run(spec, arguments.device)
 

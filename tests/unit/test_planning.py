@@ -62,7 +62,7 @@ def test_what_bounds_the_memory_is_what_the_stages_are_bounded_by() -> None:
 
     assert pytest.approx(kernels.GRAM_BYTES / 1e6, rel=1e-3) == planning.costs.GRAM_MB
     assert pytest.approx(kernels.BLOCK_BYTES / 1e6, rel=1e-3) == planning.costs.BLOCK_MB
-    assert pytest.approx(encode.FIT_BYTES / 1e6, rel=1e-3) == planning.costs.BLOCK_MB
+    assert pytest.approx(encode.FIT_BYTES / 1e6, rel=1e-3) == planning.costs.FIT_MB
     assert pytest.approx(leave_out.KEEP_BYTES / 1e6, rel=1e-3) == planning.costs.KEPT_MB
     assert pytest.approx(encode.HELD_BYTES / 1e6) == planning.costs.HELD_MB
     assert precision.SMALL == planning.costs.SMALL

@@ -20,7 +20,7 @@ LABELLINGS, CLASSES = 1000, 5  # of a decoder: permuted labels, and classes
 DECODER_STEPS = {"ridge": 10, "lda": 3, "logistic": 100}  # products per fold, with fewer permutations where they are many
 DOUBLE = 8
 # Sizes that bound what is held at once, in MB: tests hold these equal to the constants of the stages.
-GRAM_MB, BLOCK_MB, KEPT_MB, HELD_MB = 2147.0, 1074.0, 1342.0, 100.0
+GRAM_MB, BLOCK_MB, FIT_MB, KEPT_MB, HELD_MB = 2147.0, 1074.0, 537.0, 1342.0, 100.0
 ROOM_MB = 300.0
 JOINT_MB = 4295.0  # block of neuroids of a joint encoder
 SOLVED = 10  # penalties of a kernel whose inverse is made; the others are combinations of them
@@ -126,7 +126,7 @@ def _encode(s: Shapes, _: Job) -> Cost:
     bases = max(_mb(n, n) if _mb(n, n) > HELD_MB else 0, _mb(train, rank) / 2) + _mb(train, rank) * 1.5
     bases += min(GRID * _mb(train, train / s.folds, size=size), KEPT_MB)
     held = _mb(n, v, size=4) + _mb(tested, s.repeats, v, size=4) + _mb(tested, v, s.layers, size=size)
-    block = min(12 * _mb(n, v, size=size), BLOCK_MB)
+    block = 1.6 * min(12 * _mb(n, v, size=size), FIT_MB)  # with float64 copies for the smallest penalties
     memory = BASE_MB["torch"] + held + max(bases + block, _mb(s.draws, v, size=4) * 3)
     return Cost(START["torch"] + seconds, memory, s.subjects * _mb(v, s.layers, 3))
 

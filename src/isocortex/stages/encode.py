@@ -30,7 +30,7 @@ KEEP_BYTES = 1e9
 # A Gram matrix above this size is read when it is needed, and not held beside its decomposition.
 HELD_BYTES = 1e8
 # Neuroids are fitted in blocks of about this size.
-FIT_BYTES = 1 << 30
+FIT_BYTES = 1 << 29
 
 
 def run(spec: dict[str, Any], device: str) -> None:
