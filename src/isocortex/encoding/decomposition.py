@@ -48,8 +48,11 @@ def decompose(kernel: torch.Tensor, *, overwrite: bool = False) -> tuple[torch.T
 def trimmed(values: torch.Tensor, vectors: torch.Tensor, scale: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
     """Clamped, descending eigenpairs without those at rounding level of the largest eigenvalue, or of an uncentred `scale`."""
     values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
-    # In float32 a direction of some 1e-4 of the largest is still a direction: penalties may be as small.
-    rounding = torch.finfo(values.dtype).eps * (len(values) if values.dtype == torch.float64 else 4)
+    if values.dtype != torch.float64:
+        # Rounding is no longer far below the smallest penalties: every direction is kept, those of rounding with eigenvalue 0.
+        rounding = 4 * torch.finfo(values.dtype).eps * max(float(values[0]), scale)
+        return torch.where(values > rounding, values, 0.0), vectors.contiguous()
+    rounding = torch.finfo(values.dtype).eps * len(values)
     kept = max(1, int((values > rounding * max(float(values[0]), scale)).sum()))
     return values[:kept].contiguous(), vectors[:, :kept].contiguous()
 

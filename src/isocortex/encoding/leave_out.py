@@ -92,14 +92,14 @@ class LeaveOut:
             made[:, where] = weights @ self.fold(number, weights.dtype).T
         return made
 
-    def errors(self, y: torch.Tensor, alphas: torch.Tensor) -> torch.Tensor:
-        """Mean over folds, with equal weight, of the mean squared held-out error: (A, v) float64."""
+    def errors(self, y: torch.Tensor, alphas: torch.Tensor, scores: Scores | None = None) -> torch.Tensor:
+        """Mean over folds, with equal weight, of the mean squared held-out error: (A, v) float64. scores : of `y`, if known."""
         result = torch.empty(len(alphas), y.shape[1], dtype=torch.float64, device=y.device)
         exact = needs_float64(alphas, self.basis.values, y.dtype)
         for dtype, wanted in ((torch.float64, exact), (y.dtype, ~exact)):
             if bool(wanted.any()):
-                scores = self.scores(y.to(dtype))
-                result[wanted] = torch.stack([self._error(scores, alpha) for alpha in alphas[wanted].tolist()])
+                known = scores if scores is not None and dtype == y.dtype else self.scores(y.to(dtype))
+                result[wanted] = torch.stack([self._error(known, alpha) for alpha in alphas[wanted].tolist()])
         return result
 
     def _error(self, scores: Scores, alpha: float) -> torch.Tensor:

@@ -46,12 +46,15 @@ def generalised_errors(source: LeaveOut, scores: Scores, alphas: torch.Tensor) -
     return torch.where(free[:, None] > TINY * n, residual / free[:, None].square(), torch.inf)
 
 
-def search(source: LeaveOut, y: torch.Tensor, alphas: torch.Tensor, margin: float = 0.0) -> Pruned:
+def search(
+    source: LeaveOut, y: torch.Tensor, alphas: torch.Tensor, margin: float = 0.0, scores: Scores | None = None
+) -> Pruned:
     """The penalty with the least exact held-out error for every neuroid of `y` (n, v), among those that GCV leaves in.
 
-    margin : the least that is left in, from an earlier batch of neuroids. `alphas` ascending; the larger one wins ties.
+    margin : the least that is left in, from an earlier batch of neuroids. scores : of `y`, if known. `alphas` ascending; the
+    larger one wins ties.
     """
-    scores = source.scores(y)
+    scores = source.scores(y) if scores is None else scores
     gcv = generalised_errors(source, scores, alphas)
     least = gcv.amin(0)
     above = torch.where(least > 0, gcv / least - 1, 0.0).nan_to_num(nan=0.0, posinf=torch.inf)

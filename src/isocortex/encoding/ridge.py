@@ -17,7 +17,7 @@ import torch
 from isocortex.compute import as_tensor, batches, budget_bytes
 from isocortex.encoding.algorithms import ALGORITHMS, Problem, fastest
 from isocortex.encoding.decomposition import Basis, basis_of_features, basis_of_kernel
-from isocortex.encoding.leave_out import LeaveOut
+from isocortex.encoding.leave_out import LeaveOut, Scores
 from isocortex.encoding.nested import OuterFit, OuterKernel
 from isocortex.encoding.penalties import Fold, alpha_grid, constant_columns, edge_share, predict, select, sweep
 from isocortex.encoding.precision import needs_float64
@@ -187,28 +187,40 @@ class RidgeBases:
         slices = list(
             batches(responses.shape[1], responses.element_size() * 8 * len(self.scaled), budget_bytes(self.scaled.device))
         )
-        errors = torch.cat([self._errors(responses[:, part], algorithm) for part in slices], dim=1)
+        known = [None if algorithm == "folds" else self.leave_out.scores(responses[:, part]) for part in slices]
+        errors = _joined([self._errors(responses[:, part], algorithm, k) for part, k in zip(slices, known, strict=True)])
         best = select(errors, self.grid)
         if shared_alpha:
             best = select(errors[:, valid].mean(1, keepdim=True), self.grid).expand(responses.shape[1])
         chosen = self.grid[best]
-        weights = torch.cat([self._weights(responses[:, part], chosen[part]) for part in slices], dim=1)
+        weights = _joined([self._weights(responses[:, p], chosen[p], k) for p, k in zip(slices, known, strict=True)])
         intercept = responses.mean(0) if self.centre else torch.zeros_like(responses[0])
         edge = edge_share(best, len(self.grid), valid)
         vectors = self.whole.vectors.to(weights.dtype)
         found = (intercept, chosen, valid, self.grid, errors, self.scaling[:2])
         return RidgeFit(self.like, self.scaled, vectors, weights, *found, edge, algorithm)
 
-    def _errors(self, y: torch.Tensor, algorithm: str) -> torch.Tensor:
+    def _errors(self, y: torch.Tensor, algorithm: str, scores: Scores | None) -> torch.Tensor:
         """Mean squared held-out errors (A, v)."""
         if algorithm == "folds":
             return sweep(self.folds, y, self.grid, self.centre)
-        return search(self.leave_out, y, self.grid).errors if algorithm == "pruned" else self.leave_out.errors(y, self.grid)
+        if algorithm == "pruned":
+            return search(self.leave_out, y, self.grid, scores=scores).errors
+        return self.leave_out.errors(y, self.grid, scores)
 
-    def _weights(self, y: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-        """Vᵀ(y − ȳ)/(s + α), (r, v): the weights in the basis."""
+    def _weights(self, y: torch.Tensor, chosen: torch.Tensor, scores: Scores | None) -> torch.Tensor:
+        """Vᵀ(y − ȳ)/(s + α), (r, v): the weights in the basis, 0 in directions of rounding. scores : of `y`, if known."""
         exact = bool(needs_float64(chosen, self.whole.values, y.dtype).any())
         dtype = torch.float64 if exact else y.dtype
-        centred = (y - y.mean(0) if self.centre else y).to(dtype)
-        weights = self.whole.vectors.to(dtype).T @ centred
-        return weights.div_(self.whole.values.to(dtype)[:, None] + chosen.to(dtype)).to(y.dtype)
+        values = self.whole.values.to(dtype)
+        if exact or scores is None:
+            z = (y - y.mean(0) if self.centre else y).to(dtype).T @ self.whole.vectors.to(dtype)
+        else:
+            z = scores.z
+        weights = z / (values + chosen[:, None].to(dtype))
+        weights[:, values <= 0] = 0
+        return weights.T.to(y.dtype)
+
+
+def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)

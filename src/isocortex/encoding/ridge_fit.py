@@ -44,13 +44,15 @@ class RidgeFit:
     @cached_property
     def coef(self) -> Any:
         """Weights (p, v) of the standardized features: (Xᵀ V) · weights, one product for all neuroids."""
-        made = (self._scaled.T.to(self._vectors.dtype) @ self._vectors) @ self._weights
-        return like_input(torch.where(self._valid, made, torch.nan), self._like)
+        return self._masked((self._scaled.T.to(self._vectors.dtype) @ self._vectors) @ self._weights)
 
     @cached_property
     def dual(self) -> Any:
         """Weights (n, v) of the training stimuli; coef is Xᵀ dual."""
-        return like_input(torch.where(self._valid, self._vectors @ self._weights, torch.nan), self._like)
+        return self._masked(self._vectors @ self._weights)
+
+    def _masked(self, weights: torch.Tensor) -> Any:
+        return like_input(weights if bool(self._valid.all()) else torch.where(self._valid, weights, torch.nan), self._like)
 
     def predict(self, x: Any) -> Any:
         """Predictions (m, v) for `x` (m, p)."""

@@ -168,7 +168,7 @@ def test_an_option_reaches_its_cells_and_a_label_the_page_only(joined: dict[str,
 def test_costs_are_finite_and_grow(joined: dict[str, Any]) -> None:
     from isocortex.stages.joint import FIT_BYTES
 
-    assert pytest.approx(FIT_BYTES / 1e6, abs=1) == planning.JOINT_MB
+    assert pytest.approx(FIT_BYTES / 1e6, abs=1) == planning.costs.JOINT_MB
     jobs = Jobs(Study.from_mapping(joined))
     for job in jobs.by_stage["joint"].values():
         small = planning.shapes_of(jobs.study, job)
