@@ -29,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("stimuli", 10_000), ("features", 10_000), ("neuroids", 20_000), ("repeats", 1), ("alphas", 20)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--kernels-budget", type=float, default=50.0, help="GB; less than a decomposition: made in the job")
     parser.add_argument("--folder", help="where to work (a temporary folder)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
@@ -97,6 +98,7 @@ def write_study(options: argparse.Namespace) -> None:
             "regions": {"V": {"where": {}, "neuroids": {"S1": v}}},
         },
         "models": {"net": {"source": "precomputed", "path": str(Path("features.npy").resolve())}},
+        "kernels_budget_gb": options.kernels_budget,
         "encode": {"ridge": {"alphas": np.logspace(0, 6, options.alphas).tolist()}},
     }
     Path("study.yaml").write_text(yaml.safe_dump(study))
