@@ -20,7 +20,7 @@ from isocortex.inference.encoder_cells import Context, build_cell
 from isocortex.inference.encoder_nulls import Settings
 from isocortex.inference.encoders import Predictions, SubjectResult, evaluate
 from isocortex.inference.layer_fits import LayerFit, collect
-from isocortex.stages.subjects import Subject, cleaned, subjects_of
+from isocortex.stages.subjects import Subject, subjects_of
 from isocortex.storage.atomic import digest_json
 from isocortex.storage.store import Store
 from isocortex.storage.tables import write_netcdf
@@ -39,8 +39,7 @@ def run(spec: dict[str, Any], device: str) -> None:
     where = resolve_device(device)
     stores = {name: Store(path) for name, path in inputs["kernels"].items()}
     layers = layer_groups(stores, options.get("layers"))
-    members = subjects_of(inputs["brain"], inputs["splits"], options["subjects"])
-    members = {name: cleaned(subject, options.get("cleaning", {})) for name, subject in members.items()}
+    members = subjects_of(inputs, options)
     settings = settings_of(options)
     results: dict[str, dict[str, SubjectResult]] = {}
     for method, method_options in options["encoders"].items():

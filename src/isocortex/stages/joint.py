@@ -43,7 +43,7 @@ def run(spec: dict[str, Any], device: str) -> None:
     stores = {model: {name: Store(path) for name, path in paths.items()} for model, paths in inputs["kernels"].items()}
     members = _members(stores, options["of"])
     parts = _parts(members, options["model"])
-    subjects = subjects_of(inputs["brain"], inputs["splits"], options["subjects"])
+    subjects = subjects_of(inputs, options)
     settings = settings_of(options)
     results: dict[str, dict[str, SubjectResult]] = {method: {} for method in options["methods"]}
     judged: dict[str, dict[str, Judged]] = {method: {} for method in options["methods"]}

@@ -32,7 +32,7 @@ def run(spec: dict[str, Any], device: str) -> None:
     where = resolve_device(device)
     stores = {name: Store(path) for name, path in inputs["features"].items()}
     layers = layer_groups(stores, options["layers"])
-    members = subjects_of(inputs["brain"], inputs["splits"], options["subjects"])
+    members = subjects_of(inputs, options)
     settings = settings_of(options)
     results: dict[str, dict[str, SubjectResult]] = {}
     masks = []

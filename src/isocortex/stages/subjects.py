@@ -41,8 +41,9 @@ class Subject:
         return self.split.get("runs") or ["0"] * len(self.ids)
 
 
-def subjects_of(brain: str, splits: Mapping[str, str], sets: Mapping[str, str]) -> dict[str, Subject]:
-    """The subjects that have this region."""
+def subjects_of(inputs: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Subject]:
+    """The subjects of a job that have its region, their responses cleaned as its options ask."""
+    brain, splits, sets = inputs["brain"], inputs["splits"], options["subjects"]
     with open_tree(brain) as tree:
         if tree.attrs.get("level", "patterns") != "patterns":
             raise DataError(
@@ -57,7 +58,7 @@ def subjects_of(brain: str, splits: Mapping[str, str], sets: Mapping[str, str]) 
         raise DataError(
             f"{brain}: found no subject with this region, expected some of {list(sets)}; see its attribute `absent`"
         )
-    return members
+    return {name: _cleaned(member, options.get("cleaning", {})) for name, member in members.items()}
 
 
 def _member(name: str, part: Any, split: dict[str, Any], set_name: str, path: str) -> Subject:
@@ -98,7 +99,7 @@ def _rows(trials: Any, wanted: np.ndarray) -> np.ndarray:
     return result
 
 
-def cleaned(subject: Subject, cleaning: Mapping[str, Any]) -> Subject:
+def _cleaned(subject: Subject, cleaning: Mapping[str, Any]) -> Subject:
     """The subject with each run of responses, and of each repeat of the test trials, detrended and z-scored as asked."""
     if not cleaning:
         return subject

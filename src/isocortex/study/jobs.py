@@ -223,6 +223,11 @@ class Jobs:
             "layers": self._layers(model) if model else None,
         }
 
+    def _in_time(self, region: str) -> dict[str, Any]:
+        """What is done to features (`delays`) and to responses (`cleaning`) that are samples in time; {} where nothing is."""
+        found = {"delays": self.study.delays(region), "cleaning": self.study.cleaning(region)}
+        return {key: value for key, value in found.items() if value}
+
     def _cells(self) -> Iterator[tuple[str, str, list[str]]]:
         for region, plan in self.study.regions.items():
             sets = list(dict.fromkeys(self.study.subjects[s]["stimuli"] for s in plan.subjects))
@@ -239,11 +244,7 @@ class Jobs:
                 "kernels": {name: self.at.kernels(model, name) for name in sets},
                 "splits": {s: self.at.splits(s) for s in self.study.regions[region].subjects},
             }
-            options = {**self._common(region, model), "encoders": encoders}
-            if delays := self.study.delays(region):
-                options["delays"] = delays
-            if cleaning := self.study.cleaning(region):
-                options["cleaning"] = cleaning
+            options = {**self._common(region, model), **self._in_time(region), "encoders": encoders}
             yield Job("encode", inputs, self.at.cell(region, model, "encoding"), options)
 
     def _readout(self) -> Iterator[Job]:
@@ -256,7 +257,8 @@ class Jobs:
                 "features": {name: self.at.features(model, name) for name in sets},
                 "splits": {s: self.at.splits(s) for s in self.study.regions[region].subjects},
             }
-            options = {**self._common(region, model), "readouts": readouts, "layers": layers}
+            cleaning = {key: value for key, value in self._in_time(region).items() if key == "cleaning"}
+            options = {**self._common(region, model), **cleaning, "readouts": readouts, "layers": layers}
             yield Job("readout", inputs, self.at.cell(region, model, "readout"), options)
 
     def _decode(self) -> Iterator[Job]:
@@ -288,13 +290,12 @@ class Jobs:
                 }
                 options = {
                     **self._common(region, ""),
+                    **self._in_time(region),
                     "model": name,
                     "contaminated": [s for s in plan.subjects if s in seen],
                     "of": joint["of"],
                     "methods": joint["methods"],
                 }
-                if delays := self.study.delays(region):
-                    options["delays"] = delays
                 yield Job("joint", inputs, self.at.cell(region, name, "joint"), options)
 
     def _compare(self) -> Iterator[Job]:

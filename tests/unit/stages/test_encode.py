@@ -251,8 +251,8 @@ def test_runs_are_cleaned_before_the_fit(here):
     assert clean["layer_score"].sel(layer="b").values[0, 0] > 0.85 > 0.7 > raw["layer_score"].sel(layer="b").values[0, 0]
     row = chosen_rows(rows)["S1"]
     assert row["normalized"] == pytest.approx(1, abs=0.25)
-    member = subjects.subjects_of("brain.nc", {"S1": "splits-S1.json"}, {"S1": "all"})["S1"]
-    made = subjects.cleaned(member, cleaning)
+    inputs = {"brain": "brain.nc", "splits": {"S1": "splits-S1.json"}}
+    made = subjects.subjects_of(inputs, {"subjects": {"S1": "all"}, "cleaning": cleaning})["S1"]
     for name in "1234":
         part = made.y[np.array(runs) == name]
         np.testing.assert_allclose(part.mean(0), 0, atol=1e-5)

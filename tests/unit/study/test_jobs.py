@@ -94,3 +94,21 @@ def test_cells_know_nothing_of_other_regions(mapping: dict[str, Any], stage: str
 def test_the_command_redoes_one_region(mapping: dict[str, Any]) -> None:
     jobs = Jobs(Study.from_mapping(mapping, origin="config/studies/small.yaml"))
     assert jobs.command("V4") == "snakemake --configfile config/studies/small.yaml -R encode compare -- region_V4"
+
+
+def test_what_is_cleaned_is_cleaned_for_all_that_fit_responses(mapping: dict[str, Any]) -> None:
+    """Encoders, readouts and joint encoders of one page are scored on the same responses."""
+    mapping |= {
+        "splits": {"kind": "run"},
+        "readout": {"factorized": {}, "layers": {"net": ["a"]}},
+        "joint": {"both": {"of": ["gabor", "net"], "stacking": {}}},
+        "encode": {"ridge": {}, "delays": [1, 2], "detrend": {"tr": 2.0}, "zscore_runs": True},
+    }
+    jobs = Jobs(Study.from_mapping(mapping)).by_stage
+    cleaning = {"detrend": {"tr": 2.0, "window": 120.0, "order": 3}, "zscore_runs": True}
+    for stage in ("encode", "readout", "joint"):
+        assert jobs[stage]
+        assert all(job.options["cleaning"] == cleaning for job in jobs[stage].values())
+    for stage in ("encode", "joint"):
+        assert all(job.options["delays"] == [1, 2] for job in jobs[stage].values())
+    assert not any("delays" in job.options for job in jobs["readout"].values())
