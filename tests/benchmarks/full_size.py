@@ -19,7 +19,8 @@ import yaml
 
 from isocortex import planning
 from isocortex.study import load_study
-from isocortex.study.jobs import Job, Jobs
+from isocortex.study.job import Job
+from isocortex.study.jobs import Jobs
 
 STAGES = ("fetch", "stimuli", "record", "features", "splits", "kernels", "region", "encode")
 ROWS = 500  # written at a time

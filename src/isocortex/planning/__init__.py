@@ -11,7 +11,8 @@ from pathlib import Path
 from isocortex.errors import StudyError
 from isocortex.planning.costs import COSTS, ROOM_MB, UNKNOWN_FEATURES, UNKNOWN_NEUROIDS, Cost, Shapes
 from isocortex.study import Study, load_study
-from isocortex.study.jobs import Job, Jobs
+from isocortex.study.job import Job
+from isocortex.study.jobs import Jobs
 
 
 def shapes_of(study: Study, job: Job) -> Shapes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from isocortex.study.jobs import Job
+from isocortex.study.job import Job
 
 FLOPS = 2.0e10  # float64 operations per second of one core in large products
 START = {"numpy": 2.0, "torch": 4.0}  # seconds until a command's first arithmetic

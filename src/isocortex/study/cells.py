@@ -1,0 +1,127 @@
+"""Jobs that make the cells: what one region says of one model, by encoders, readouts, decoders and metrics, and of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from isocortex.study.job import Job
+from isocortex.study.layout import Layout
+from isocortex.study.sources import asked_layers
+
+
+def _common(at: Layout, region: str, model: str) -> dict[str, Any]:
+    plan, inference = at.study.regions[region], at.study.options.inference.model_dump()
+    inference.pop("primary")
+    seen = at.study.contaminated(model) if model else []
+    return {
+        "study": at.study.name,
+        "dataset": at.dataset,
+        "region": region,
+        "model": model,
+        "subjects": {s: at.study.subjects[s]["stimuli"] for s in plan.subjects},
+        "contaminated": [s for s in plan.subjects if s in seen],
+        "inference": inference,
+        "layers": asked_layers(at, model) if model else None,
+    }
+
+
+def _in_time(at: Layout, region: str) -> dict[str, Any]:
+    """What is done to features (`delays`) and to responses (`cleaning`) that are samples in time; {} where nothing is."""
+    found = {"delays": at.study.delays(region), "cleaning": at.study.cleaning(region)}
+    return {key: value for key, value in found.items() if value}
+
+
+def _cells(at: Layout) -> Iterator[tuple[str, str, list[str]]]:
+    for region, plan in at.study.regions.items():
+        sets = list(dict.fromkeys(at.study.subjects[s]["stimuli"] for s in plan.subjects))
+        for model in at.study.models:
+            yield region, model, sets
+
+
+def encode(at: Layout) -> Iterator[Job]:
+    """Encoders of each model, by region."""
+    for region, model, sets in _cells(at):
+        encoders = at.study.encoders(region)
+        if not encoders:
+            continue
+        inputs = {
+            "brain": at.brain(region),
+            "kernels": {name: at.kernels(model, name) for name in sets},
+            "splits": {s: at.splits(s) for s in at.study.regions[region].subjects},
+        }
+        options = {**_common(at, region, model), **_in_time(at, region), "encoders": encoders}
+        yield Job("encode", inputs, at.cell(region, model, "encoding"), options)
+
+
+def readout(at: Layout) -> Iterator[Job]:
+    """Trained readouts of the layers that the study names."""
+    for region, model, sets in _cells(at):
+        readouts, layers = at.study.readouts(region), at.study.options.readout.layers.get(model)
+        if not readouts or not layers:
+            continue
+        inputs = {
+            "brain": at.brain(region),
+            "features": {name: at.features(model, name) for name in sets},
+            "splits": {s: at.splits(s) for s in at.study.regions[region].subjects},
+        }
+        cleaning = {key: value for key, value in _in_time(at, region).items() if key == "cleaning"}
+        options = {**_common(at, region, model), **cleaning, "readouts": readouts, "layers": layers}
+        yield Job("readout", inputs, at.cell(region, model, "readout"), options)
+
+
+def decode(at: Layout) -> Iterator[Job]:
+    """One job for a region by itself, and one for each model on the stimuli of its subjects."""
+    decoders = at.study.decoders()
+    if not decoders:
+        return
+    splits = at.study.options.splits
+    own = {"decoders": decoders, "folds": splits.folds, "fold_seed": splits.seed}
+    for region, plan in at.study.regions.items():
+        sets = sorted({at.study.subjects[s]["stimuli"] for s in plan.subjects})
+        inputs = {"brain": at.brain(region), "stimuli": {name: at.stimuli(name) for name in sets}}
+        yield Job("decode", inputs, at.decoding(region), {**_common(at, region, ""), **own})
+        for model in at.study.models:
+            kernels = {name: at.kernels(model, name) for name in sets}
+            options = {**_common(at, region, model), **own}
+            yield Job("decode", {**inputs, "kernels": kernels}, at.cell(region, model, "decoding"), options)
+
+
+def joint(at: Layout) -> Iterator[Job]:
+    """Encoders that join several models."""
+    for region, plan in at.study.regions.items():
+        sets = list(dict.fromkeys(at.study.subjects[s]["stimuli"] for s in plan.subjects))
+        for name, joint in at.study.joint().items():
+            models = list(dict.fromkeys(item["model"] for item in joint["of"]))
+            seen = {s for model in models for s in at.study.contaminated(model)}
+            inputs = {
+                "brain": at.brain(region),
+                "kernels": {model: {key: at.kernels(model, key) for key in sets} for model in models},
+                "splits": {s: at.splits(s) for s in plan.subjects},
+            }
+            options = {
+                **_common(at, region, ""),
+                **_in_time(at, region),
+                "model": name,
+                "contaminated": [s for s in plan.subjects if s in seen],
+                "of": joint["of"],
+                "methods": joint["methods"],
+            }
+            yield Job("joint", inputs, at.cell(region, name, "joint"), options)
+
+
+def compare(at: Layout) -> Iterator[Job]:
+    """Families of metrics, by region and model."""
+    for region, model, sets in _cells(at):
+        for family in at.study.families(region):
+            inputs = {"brain": at.brain(region), "kernels": {name: at.kernels(model, name) for name in sets}}
+            options = {**_common(at, region, model), "family": family, "metrics": at.study.metrics(region, family)}
+            yield Job("compare", inputs, at.cell(region, model, family), options)
+
+
+def geometry(at: Layout) -> Iterator[Job]:
+    """Descriptors of each region by itself."""
+    descriptors = at.study.descriptors()
+    for region in at.study.regions if descriptors else ():
+        options = {**_common(at, region, ""), "descriptors": descriptors}
+        yield Job("geometry", {"brain": at.brain(region)}, at.geometry(region), options)

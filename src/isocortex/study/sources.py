@@ -1,0 +1,139 @@
+"""Jobs that make what regions are computed from: downloads, stimuli, recordings, features, splits, kernels, a region's data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from isocortex.study.job import Job
+from isocortex.study.layout import Layout
+from isocortex.study.model import Entry
+from isocortex.study.recipes import RECIPES
+
+
+def fetch(at: Layout) -> Iterator[Job]:
+    """What the data set downloads, or makes."""
+    entry = at.study.dataset_entry
+    kept = {key: entry[key] for key in ("files", "terms", "root", "version", "licence", "citation")}
+    # Of the stimuli only what must be made, not fetched: another label makes no download.
+    made = {name: value for name, value in entry["stimuli"].items() if value.get("simulated")}
+    kept["stimuli"] = {name: {"n": value["n"], "simulated": value["simulated"]} for name, value in made.items()}
+    options = {"name": at.dataset, "entry": kept, "accept_terms": at.study.options.accept_terms}
+    yield Job("fetch", {}, at.manifest(), options)
+
+
+def stimuli(at: Layout) -> Iterator[Job]:
+    """The table of each stimulus set."""
+    for name in at.study.stimulus_sets:
+        entry = at.study.dataset_entry["stimuli"][name]
+        options = {"name": at.dataset, "set": name, "entry": entry, "root": at.resources}
+        yield Job("stimuli", {"manifest": at.manifest()}, at.stimuli(name), options)
+
+
+def record(at: Layout) -> Iterator[Job]:
+    """The recording of each subject."""
+    for subject, entry in at.study.subjects.items():
+        inputs = {"manifest": at.manifest(), "stimuli": at.stimuli(entry["stimuli"])}
+        options = {
+            "name": at.dataset,
+            "subject": subject,
+            "level": at.study.level,
+            "entry": {**entry, "subject": subject},
+            "root": at.resources,
+        }
+        yield Job("record", inputs, at.recording(subject), options)
+
+
+def features(at: Layout) -> Iterator[Job]:
+    """What each model says of each stimulus set."""
+    for model, entry in at.study.models.items():
+        kept = {key: value for key, value in entry.items() if key not in ("label", "trained_on")}
+        maps = at.study.options.readout.layers.get(model, []) if _reads_out(at) else []
+        for name in at.study.stimulus_sets:
+            options = {
+                "name": at.dataset,
+                "model": model,
+                "set": name,
+                "entry": kept,
+                "root": at.resources,
+                "study_dir": at.study.directory.as_posix(),
+                "maps": maps,
+            }
+            yield Job("features", {"stimuli": at.stimuli(name)}, at.features(model, name), options, _watched(at, entry))
+
+
+def _watched(at: Layout, entry: Entry) -> tuple[str, ...]:
+    """Files of the user's own that a model is made from: an edit of one makes the features anew."""
+    named = [str(entry.get("weights") or ""), str(entry.get("call") or "").partition(":")[0], str(entry.get("path") or "")]
+    named += [str(place["path"]) for place in (entry.get("layers") or {}).values()] if entry["source"] == "precomputed" else []
+    found = []
+    for name in named:
+        path = at.study.directory / name
+        if name.endswith((".py", ".pt", ".pth", ".h5", ".npz", ".npy", ".nc")) and path.is_file():
+            found.append(os.path.relpath(path))
+    return tuple(found)
+
+
+def _reads_out(at: Layout) -> bool:
+    return any(at.study.readouts(region) for region in at.study.regions)
+
+
+def splits(at: Layout) -> Iterator[Job]:
+    """The folds of each subject; none where only RDMs were published."""
+    if at.study.level == "rdm":
+        return
+    for subject, entry in at.study.subjects.items():
+        inputs = {"recording": at.recording(subject), "stimuli": at.stimuli(entry["stimuli"])}
+        options = {**at.study.options.splits.model_dump(), "subject": subject}
+        if any(at.study.delays(region) for region in at.study.regions):
+            options["in_time"] = True
+        yield Job("splits", inputs, at.splits(subject), options)
+
+
+def kernels(at: Layout) -> Iterator[Job]:
+    """Grams of each model on each stimulus set, and decompositions where encoders ask for them."""
+    encoded = any(at.study.encoders(region) for region in at.study.regions)
+    joined = {item["model"] for joint in at.study.joint().values() for item in joint["of"]}
+    for model in at.study.models:
+        encode = encoded or model in joined
+        for name, subjects in at.study.stimulus_sets.items():
+            inputs: dict[str, Any] = {"features": at.features(model, name)}
+            if encode:
+                inputs["splits"] = {s: at.splits(s) for s in subjects}
+            options = {
+                "model": model,
+                "set": name,
+                "encode": encode,
+                "kernels_budget_gb": at.study.options.kernels_budget_gb,
+                "layers": asked_layers(at, model),
+                "recipe": RECIPES["kernels"],
+            }
+            yield Job("kernels", inputs, at.kernels(model, name), options)
+
+
+def asked_layers(at: Layout, model: str) -> list[str] | None:
+    """Layers that the study asks of a model; None where the source has its own."""
+    layers = at.study.models[model].get("layers")
+    return list(layers) if layers is not None else None
+
+
+def region(at: Layout) -> Iterator[Job]:
+    """All that only one region reads."""
+    for region, plan in at.study.regions.items():
+        sets = {at.study.subjects[s]["stimuli"] for s in plan.subjects}
+        inputs: dict[str, Any] = {
+            "recordings": {s: at.recording(s) for s in plan.subjects},
+            "stimuli": {name: at.stimuli(name) for name in sorted(sets)},
+        }
+        if at.study.level != "rdm":
+            inputs["splits"] = {s: at.splits(s) for s in plan.subjects}
+        options = {
+            "region": region,
+            "study": at.study.name,
+            "level": at.study.level,
+            "subjects": {s: {"set": at.study.subjects[s]["stimuli"], "anywhere": plan.anywhere} for s in plan.subjects},
+            "min_reliability": plan.min_reliability,
+            "seed": at.study.options.inference.seed,
+        }
+        yield Job("region", inputs, at.brain(region), options)
