@@ -11,7 +11,7 @@ from isocortex.inference import ceilings
 from isocortex.inference.fdr import benjamini_hochberg
 from isocortex.inference.intervals import dual_variance
 from isocortex.similarity import compare_rdms, rdm
-from isocortex.similarity.resampled import weighted_scores
+from isocortex.similarity.comparators.resampled import weighted_scores
 
 LETTERS = ["a", "b", "c"]
 

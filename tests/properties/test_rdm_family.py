@@ -5,9 +5,9 @@ import pytest
 
 from isocortex.inference import nulls
 from isocortex.similarity import METRICS
+from isocortex.similarity.comparators import COMPARATORS, compare_rdms
 from isocortex.similarity.metrics import INVARIANCES
 from isocortex.similarity.rdm import rdm
-from isocortex.similarity.rsa import COMPARATORS, compare_rdms
 
 ROWS = [metric for metric in METRICS.values() if metric.family == "rdm"]
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from isocortex.inference.nulls import p_value, permutations
-from isocortex.similarity.ranks import average_ranks
+from isocortex.similarity.comparators import COMPARATORS, comparator, compare_rdms, pooled
+from isocortex.similarity.comparators.ranks import average_ranks
+from isocortex.similarity.comparators.resampled import permuted_products
 from isocortex.similarity.rdm import n_stimuli, to_square, to_vector
-from isocortex.similarity.resampled import permuted_products
-from isocortex.similarity.rsa import COMPARATORS, comparator, compare_rdms, pooled
 
 N_NULL = 1000
 # Permutations of each subject that are combined into the null values; fewer where RDMs are large.

@@ -11,8 +11,8 @@ import torch
 from isocortex.inference import ceilings, layers, nulls
 from isocortex.inference.rdm_crossfit import cross_fit, cross_fit_null
 from isocortex.inference.resampling import halves, stimulus_counts
-from isocortex.similarity.resampled import permuted_scores, weighted_scores
-from isocortex.similarity.rsa import comparator, compare_rdms
+from isocortex.similarity.comparators import comparator, compare_rdms
+from isocortex.similarity.comparators.resampled import permuted_scores, weighted_scores
 
 N_SPLITS = 20
 # Pairs × RDMs (products for tau-a) that draws, halves of draws and permutations may touch: a few seconds on one core.

@@ -7,10 +7,10 @@ import torch
 
 from isocortex.compute import batches
 from isocortex.inference import layers
-from isocortex.similarity.ranks import average_ranks
+from isocortex.similarity.comparators import comparator
+from isocortex.similarity.comparators.ranks import average_ranks
+from isocortex.similarity.comparators.resampled import weighted_scores
 from isocortex.similarity.rdm import to_square, to_vector
-from isocortex.similarity.resampled import weighted_scores
-from isocortex.similarity.rsa import comparator
 
 _BLOCK_BYTES = {"cpu": 3e7, "cuda": 1e9}
 # tau-a is too slow for all splits of every permutation.

@@ -18,9 +18,9 @@ from isocortex.inference.ceilings import repeat_halves
 from isocortex.inference.rdm_blocks import N_SPLITS, Block, Settings, evaluate
 from isocortex.inference.rdm_rows import Cell, Context, build
 from isocortex.inference.rows import rows_to_json
+from isocortex.similarity.comparators import comparator
 from isocortex.similarity.metrics import METRICS, Metric
 from isocortex.similarity.rdm import rdm, rdm_from_gram, to_vector
-from isocortex.similarity.rsa import comparator
 from isocortex.storage.store import Store
 from isocortex.storage.tables import read_tree, write_netcdf
 

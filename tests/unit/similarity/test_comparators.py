@@ -5,9 +5,9 @@ from scipy.stats import rankdata
 
 from isocortex.errors import DataError
 from isocortex.similarity import compare_rdms, rdm, rsa
-from isocortex.similarity.ranks import WeightedRanks, average_ranks
-from isocortex.similarity.resampled import permuted_scores, weighted_scores
-from isocortex.similarity.rsa import COMPARATORS
+from isocortex.similarity.comparators import COMPARATORS
+from isocortex.similarity.comparators.ranks import WeightedRanks, average_ranks
+from isocortex.similarity.comparators.resampled import permuted_scores, weighted_scores
 
 METHODS = sorted(COMPARATORS)
 

@@ -1,8 +1,7 @@
-"""Ranks with ties, plain and weighted, and Kendall's tau-a, without a loop over entries."""
+"""Ranks with ties, plain and weighted, without a loop over entries."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 
@@ -53,25 +52,3 @@ class WeightedRanks:
             below = torch.cat([up_to.new_zeros((shape[0], 1)), up_to[:, :-1]], dim=1)
             rank = (up_to + below + 1.0) * 0.5
         return rank.gather(1, self._group.expand(shape))
-
-
-def _tied_pairs(x: np.ndarray) -> int:
-    counts = np.unique(x, return_counts=True)[1].astype(np.int64)
-    return int((counts * (counts - 1) // 2).sum())
-
-
-def tau_a(x: np.ndarray, y: np.ndarray) -> float:
-    """Kendall's tau-a, (concordant − discordant) / (N(N − 1)/2), of two vectors, in O(N log N).
-
-    Taken from SciPy's tau-b, whose denominator √((T − T_x)(T − T_y)) counts out the pairs tied in x and in y.
-    """
-    total = len(x) * (len(x) - 1) // 2
-    free_x, free_y = total - _tied_pairs(x), total - _tied_pairs(y)
-    if total == 0:
-        return float("nan")
-    if free_x == 0 or free_y == 0:
-        return 0.0
-    from scipy.stats import kendalltau  # half a second to import, and only tau-a needs it
-
-    tau_b = float(np.asarray(kendalltau(x, y, method="asymptotic"))[0])
-    return tau_b * float(np.sqrt(free_x / total) * np.sqrt(free_y / total))
