@@ -15,7 +15,7 @@ help:
 	@echo "make test-studies  a whole study on real recordings, ten minutes"
 	@echo "make test-slow  the simulations that take minutes"
 	@echo "make test-gpu   the encoders on a CUDA device"
-	@echo "make bench      encoders beside their peers, in one run: time, ratio, agreement"
+	@echo "make bench      encoders, RSA and topological RSA beside their peers: time, ratio, agreement (SUITES=rsa ROWS=…)"
 	@echo "make bench-full a problem of full size: time, and memory beside what the plan said"
 	@echo "make lint       ruff, pyright, codespell, import-linter, snakefmt, snakemake --lint"
 
@@ -49,8 +49,11 @@ $(PEERS)/.ready: tests/benchmarks/peers/requirements.txt
 	$(PEERS)/bin/python -m pip install --quiet --requirement tests/benchmarks/peers/requirements.txt
 	@touch $@
 
+SUITES ?= encoders rsa trsa
 bench: $(READY) $(PEERS)/.ready
-	OMP_NUM_THREADS=$${THREADS:-$$(nproc)} ISOCORTEX_PEERS=$(PEERS) $(BIN)/python tests/benchmarks/encoders.py $(ROWS)
+	@for suite in $(SUITES); do \
+		OMP_NUM_THREADS=$${THREADS:-$$(nproc)} ISOCORTEX_PEERS=$(PEERS) $(BIN)/python tests/benchmarks/$$suite.py $(ROWS) || exit 1; \
+	done
 
 bench-full: $(READY)
 	OMP_NUM_THREADS=$${THREADS:-$$(nproc)} $(BIN)/python tests/benchmarks/full_size.py $(SIZE)

@@ -16,9 +16,9 @@ from isocortex.similarity.comparators.table import Comparator, comparator
 def compare_rdms(a: Any, b: Any, method: str | Comparator = "rho_a") -> Any:
     """Similarities (A, B) of RDM vectors `a` (A, N) and `b` (B, N); a single vector (N,) takes its axis away.
 
-    `method`: "pearson", "spearman" (mean ranks), "rho_a", "tau_a" or "cosine". An entry that is NaN in any vector is left
-    out of all. NaN where a vector has no variance (no length for cosine); the a-statistics are 0 there.
-    Raises `DataError` where the lengths differ or fewer than three entries are left.
+    `method`: a name in COMPARATORS or a comparator. An entry that is NaN in any vector is left out of all. NaN where a vector
+    has no variance (no length for cosine); the a-statistics are 0 there. Raises `DataError` where the lengths differ, where
+    fewer than three entries are left, and where any is missing for a comparator that needs all (bures).
     """
     chosen = comparator(method)
     x, y = as_tensor(a, dtype=torch.float64), as_tensor(b, dtype=torch.float64)
@@ -30,9 +30,21 @@ def compare_rdms(a: Any, b: Any, method: str | Comparator = "rho_a") -> Any:
     kept = torch.isfinite(rows).all(0) & torch.isfinite(columns).all(0)
     if int(kept.sum()) < 3:
         raise DataError(f"RSA: found {int(kept.sum())} pairs with a value in all RDMs, expected at least 3")
-    rows, columns = rows[:, kept], columns[:, kept]
-    table = chosen.compare(rows, columns)
+    table = _some(chosen, rows, columns, kept)
     return like_input(table.reshape(x.shape[:-1] + y.shape[:-1]), a)
+
+
+def _some(chosen: Comparator, rows: torch.Tensor, columns: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    if bool(kept.all()):
+        return chosen.compare(rows, columns)
+    if chosen.masked is not None:
+        return chosen.masked(rows, columns, kept)
+    if chosen.whole:
+        raise DataError(
+            f"RSA: found {int((~kept).sum())} pairs without a value, expected none for compare: {chosen.name}; "
+            "drop those stimuli or choose another comparator"
+        )
+    return chosen.compare(rows[:, kept], columns[:, kept])
 
 
 def pooled(vectors: torch.Tensor, how: str) -> torch.Tensor:

@@ -7,54 +7,61 @@ Every function maps brain RDMs (S, N), layer RDMs (L, N) and multiplicities (D, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 
 from isocortex.compute import batches
-from isocortex.similarity.comparators.kendall import tau_table
+from isocortex.similarity.comparators.moments import centred
+from isocortex.similarity.comparators.parallel import spread
 from isocortex.similarity.comparators.ranks import WeightedRanks
-from isocortex.similarity.rdm.vectors import to_square
+from isocortex.similarity.comparators.sums import moments
 
-# Working sets of about this many bytes stay in a CPU's cache; a GPU is filled by larger ones.
-_BLOCK_BYTES = {"cpu": 4e6, "cuda": 5e8}
-
-
-def _blocks(n: int, bytes_per_item: float, device: torch.device) -> Iterator[slice]:
-    return batches(n, bytes_per_item, _BLOCK_BYTES.get(device.type, 4e6))
+_BLOCK_BYTES = 5e8
+# Draws that a thread takes at once: enough to share the buffers, few enough to share the work.
+_DRAWS = 16
 
 
 def by_moments(brain: torch.Tensor, layers: torch.Tensor, counts: torch.Tensor, *, centre: bool) -> torch.Tensor:
-    """Pearson or cosine: with pair weights c_i c_j, every weighted sum over pairs of M is ½ cᵀ M c."""
+    """Pearson or cosine, from weighted sums of products."""
     if centre:  # a shift of an RDM changes no correlation and keeps the digits
-        brain, layers = brain - brain.mean(-1, keepdim=True), layers - layers.mean(-1, keepdim=True)
-
-    def total(vector: torch.Tensor) -> torch.Tensor:
-        return 0.5 * ((counts @ to_square(vector)) * counts).sum(1)
-
-    def totals(rows: torch.Tensor) -> torch.Tensor:
-        return torch.stack([total(row) for row in rows], dim=1)
-
-    pairs = 0.5 * (counts.sum(1).square() - counts.square().sum(1))[:, None]
-    xx, yy = totals(brain.square()), totals(layers.square())
-    xy = torch.stack([totals(row * layers) for row in brain], dim=1)
+        brain, layers = centred(brain), centred(layers)
+    sums = moments(brain, layers, counts)
     if centre:
-        sx, sy = totals(brain), totals(layers)
-        xx, yy = xx - sx.square() / pairs, yy - sy.square() / pairs
-        xy = xy - sx[:, :, None] * sy[:, None, :] / pairs[:, :, None]
+        sums = sums.centred()
+    return ratio(sums.xy, sums.xx, sums.yy)
+
+
+def ratio(xy: torch.Tensor, xx: torch.Tensor, yy: torch.Tensor) -> torch.Tensor:
+    """xy (D, S, L) over √(xx yy), xx (D, S) and yy (D, L); NaN where one is not positive."""
     norm = (xx[:, :, None] * yy[:, None, :]).clamp_min(0.0).sqrt()
     return xy / torch.where(norm > 0, norm, torch.nan)
 
 
 def by_ranks(brain: torch.Tensor, layers: torch.Tensor, counts: torch.Tensor, *, unit: bool) -> torch.Tensor:
-    """Spearman (`unit`) or rho-a: mid-ranks among the copies of each draw from sorted cumulative weights."""
+    """Spearman (`unit`) or rho-a: mid-ranks among the copies of each draw, from orders that never change."""
+    if brain.device.type == "cpu":
+        return _by_compiled_ranks(brain, layers, counts, unit)
+    return by_cumulated_ranks(brain, layers, counts, unit=unit)
+
+
+def _by_compiled_ranks(brain: torch.Tensor, layers: torch.Tensor, counts: torch.Tensor, unit: bool) -> torch.Tensor:
+    from isocortex.similarity.comparators import rank_draws
+
+    prepared = rank_draws.prepare(np.concatenate([brain.double().numpy(), layers.double().numpy()]))
+    draws = np.ascontiguousarray(counts.numpy(), dtype=np.int32)
+    tasks = [(draws[k : k + _DRAWS], *prepared, len(brain), unit) for k in range(0, len(draws), _DRAWS)]
+    found = spread(rank_draws.scores, tasks)
+    return torch.as_tensor(np.concatenate(found) if found else np.empty((0, len(brain), len(layers))))
+
+
+def by_cumulated_ranks(brain: torch.Tensor, layers: torch.Tensor, counts: torch.Tensor, *, unit: bool) -> torch.Tensor:
+    """As `by_ranks`, on any device."""
     n = counts.shape[1]
     first, second = torch.triu_indices(n, n, 1, device=brain.device)
     rank_brain, rank_layers = [WeightedRanks(row) for row in brain], [WeightedRanks(row) for row in layers]
     scores = torch.empty((len(counts), len(brain), len(layers)), dtype=torch.float64, device=brain.device)
     width = 8.0 * brain.shape[1] * (len(brain) + len(layers) + 3)
-    for block in _blocks(len(counts), width, brain.device):
+    for block in batches(len(counts), width, _BLOCK_BYTES):
         c = counts[block]
         weights = c.index_select(1, first) * c.index_select(1, second)
         total = weights.sum(1)
@@ -71,16 +78,3 @@ def by_ranks(brain: torch.Tensor, layers: torch.Tensor, counts: torch.Tensor, *,
             norm = ((total**3 - total) / 12.0)[:, None, None]
         scores[block] = products / torch.where(norm > 0, norm, torch.nan)
     return scores
-
-
-def by_tau(brain: torch.Tensor, layers: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """tau-a, on entries repeated by their weights."""
-    x, y = brain.cpu().numpy(), layers.cpu().numpy()
-    drawn = counts.cpu().numpy().astype(np.int64)
-    first, second = np.triu_indices(drawn.shape[1], 1)
-    scores = np.full((len(drawn), len(x), len(y)), np.nan)
-    for k, c in enumerate(drawn):
-        copies = np.repeat(np.arange(len(first)), c[first] * c[second])
-        if len(copies) > 2:
-            scores[k] = tau_table(x[:, copies], y[:, copies])
-    return torch.as_tensor(scores, device=brain.device)

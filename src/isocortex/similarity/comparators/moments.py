@@ -17,11 +17,15 @@ def unit(v: torch.Tensor) -> torch.Tensor:
     return v / torch.where(length > 0, length, torch.nan)
 
 
+def centred(v: torch.Tensor) -> torch.Tensor:
+    """As `centre`, and exactly zero for a constant row: rounding leaves it with a tiny variance, and that is none."""
+    rest = centre(v)
+    flat = rest.abs().amax(-1, keepdim=True) <= 1e-14 * v.abs().amax(-1, keepdim=True)
+    return torch.where(flat, torch.zeros_like(v), rest)
+
+
 def pearson(v: torch.Tensor) -> torch.Tensor:
-    centred = centre(v)
-    # Rounding leaves a constant RDM with a tiny variance: that is none.
-    flat = centred.abs().amax(-1, keepdim=True) <= 1e-14 * v.abs().amax(-1, keepdim=True)
-    return unit(torch.where(flat, torch.zeros_like(v), centred))
+    return unit(centred(v))
 
 
 def spearman(v: torch.Tensor) -> torch.Tensor:

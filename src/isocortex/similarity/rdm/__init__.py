@@ -1,6 +1,27 @@
-"""Representational dissimilarity matrices: from patterns, from their Gram matrix, and as vectors."""
+"""Representational dissimilarity matrices: from patterns, their Gram matrix or repeats, and as vectors."""
 
+from isocortex.similarity.rdm.counts import poisson, poisson_cv
+from isocortex.similarity.rdm.crossvalidated import crossnobis
 from isocortex.similarity.rdm.distances import RDMS, rdm, rdm_from_gram
+from isocortex.similarity.rdm.estimators import ESTIMATORS, NOISES, Estimator, brain_rdm
+from isocortex.similarity.rdm.noise import noise_covariance, noise_precision, residuals_of_repeats
 from isocortex.similarity.rdm.vectors import n_stimuli, to_square, to_vector
 
-__all__ = ["RDMS", "n_stimuli", "rdm", "rdm_from_gram", "to_square", "to_vector"]
+__all__ = [
+    "ESTIMATORS",
+    "NOISES",
+    "RDMS",
+    "Estimator",
+    "brain_rdm",
+    "crossnobis",
+    "n_stimuli",
+    "noise_covariance",
+    "noise_precision",
+    "poisson",
+    "poisson_cv",
+    "rdm",
+    "rdm_from_gram",
+    "residuals_of_repeats",
+    "to_square",
+    "to_vector",
+]

@@ -34,3 +34,12 @@ def to_vector(matrices: Any) -> Any:
     m = as_tensor(matrices)
     rows, columns = torch.triu_indices(m.shape[-1], m.shape[-1], 1, device=m.device)
     return like_input(m[..., rows, columns], matrices)
+
+
+def contrasts(products: torch.Tensor) -> torch.Tensor:
+    """Vectors (…, n(n − 1)/2) of k_ii + k_jj − k_ij − k_ji, from products k (…, n, n) that need not be symmetric.
+
+    With k_ij = x_i·y_j that is (x_i − x_j)·(y_i − y_j).
+    """
+    own = products.diagonal(dim1=-2, dim2=-1)
+    return to_vector(own[..., :, None] + own[..., None, :] - products - products.mT)
