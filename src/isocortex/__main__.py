@@ -1,4 +1,4 @@
-"""The command line: every stage of the workflow as a command, and `check`, `plan` for people.
+"""The command line: every stage of the workflow as a command, and `check`, `plan`, `export` for people.
 
 Nothing heavy is imported before the command is known.
 """
@@ -29,9 +29,11 @@ STAGES = (
     "decode",
     "joint",
     "compare",
+    "searchlight",
     "geometry",
     "summarise",
     "report",
+    "identify",
     "across",
     "index",
 )
@@ -46,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("study", help="the study's YAML, as config/config.yaml")
     plan = commands.add_parser("plan", help="jobs, time, memory and disk of a study, before anything runs")
     plan.add_argument("study", help="the study's YAML, as config/config.yaml")
+    export = commands.add_parser("export", help="RDMs and patterns of results, as files that rsatoolbox reads")
+    export.add_argument("source", help="a brain.nc, or the folder of a region or a study in results")
+    export.add_argument("--to", required=True, help="the file of RDMs, as out.h5; patterns lie beside it")
+    export.add_argument("--region", help="this region only")
+    export.add_argument("--rdm", default="correlation", help="how RDMs are made of responses (default: correlation)")
     for stage in STAGES:
         command = commands.add_parser(stage, help=f"run one job of the workflow's rule {stage} (called by snakemake)")
         command.add_argument("--spec", required=True, help="the job as JSON: inputs, output, options")
@@ -80,9 +87,16 @@ def _plan(arguments: argparse.Namespace) -> None:
     print(plan_study(arguments.study))
 
 
+def _export(arguments: argparse.Namespace) -> None:
+    from isocortex.stages.export import export
+
+    print(export(arguments.source, arguments.to, arguments.region, arguments.rdm))
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "check": _check,
     "plan": _plan,
+    "export": _export,
     **dict.fromkeys(STAGES, _run_stage),
 }
 

@@ -91,6 +91,26 @@ def test_rdm92(real_studies: dict[str, Path]) -> None:
     assert set(scores.method) == {"rsa"}  # encoders need responses, and are not planned
 
 
+@pytest.mark.xdist_group("net2brain78")
+def test_net2brain78_claims_nothing_without_signal_and_little_with_little(real_studies: dict[str, Path]) -> None:
+    folder, silent = real_studies["net2brain78"], ["EVC", "IT", "T2_EVC"]
+    check_tables(folder, [*silent, "T2_IT"])
+    check_pages(folder, [*silent, "T2_IT"], 2)
+    for region in silent:
+        row = answer(folder, region, "rsa").iloc[0]
+        assert row.ceiling_p >= 0.05
+        assert pd.isna(row.normalized)
+        assert "No reliable signal" in (folder / region / "report.html").read_text()
+    # Seen with plain tools, Spearman: a lower ceiling of .063 (mean over people), 95 % of nulls within .04.
+    weak = answer(folder, "T2_IT", "rsa").iloc[0]
+    assert weak.ceiling_low == pytest.approx(0.06, abs=0.01)
+    assert weak.ceiling_p < 0.05
+    assert weak.normalized == pytest.approx(weak.score / weak.ceiling_low)
+    page = (folder / "T2_IT" / "report.html").read_text()
+    assert "No reliable signal" not in page
+    assert "The signal is weak: the lower ceiling is 0.06" in page
+
+
 @pytest.mark.study
 @pytest.mark.xdist_group("v4")
 def test_v4(real_studies: dict[str, Path]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from isocortex.inference.nulls import p_value, permutations
-from isocortex.similarity.comparators import COMPARATORS, comparator, compare_rdms, pooled
+from isocortex.similarity.comparators import Comparator, comparator, compare_rdms, pooled
 from isocortex.similarity.comparators.ranks import average_ranks
 from isocortex.similarity.comparators.resampled import permuted_products
 from isocortex.similarity.rdm import n_stimuli, to_square, to_vector
@@ -29,14 +29,15 @@ class Ceiling:
     null: np.ndarray
     kind: str
     note: str = ""
+    higher_is_closer: bool = True
 
     def p(self, subject: int | None = None) -> float:
         """Permutation p of the lower ceiling of one subject, or of the mean over subjects."""
         if not self.null.size:
             return float("nan")
         if subject is None:
-            return float(p_value(self.observed.mean(), self.null.mean(axis=1)))
-        return float(p_value(self.observed[subject], self.null[:, subject]))
+            return float(p_value(self.observed.mean(), self.null.mean(axis=1), higher_is_closer=self.higher_is_closer))
+        return float(p_value(self.observed[subject], self.null[:, subject], higher_is_closer=self.higher_is_closer))
 
 
 def none(n_subjects: int, note: str) -> Ceiling:
@@ -45,22 +46,31 @@ def none(n_subjects: int, note: str) -> Ceiling:
     return Ceiling(missing, missing, missing, np.empty((0, n_subjects)), "", note)
 
 
-def leave_one_subject_out(brain: torch.Tensor, method: str, seed: int) -> Ceiling:
+def leave_one_subject_out(brain: torch.Tensor, method: str | Comparator, seed: int) -> Ceiling:
     """Ceilings of subjects (S, N) on the same stimuli: with the pool of the others (low) and of all (high).
 
-    Nili et al. 2014; pooled as the comparator needs (rsatoolbox). The upper one is positive on pure noise: only the lower
-    is tested, by permuting the stimuli of every subject independently.
+    Nili et al. 2014; pooled as the comparator needs (rsatoolbox), transformed RDMs after their transformation. The upper one
+    is positive on pure noise: only the lower is tested, by permuting the stimuli of every subject independently.
     """
-    how = COMPARATORS[method].pool
+    brain, chosen = _transformed(brain, method)
+    how = chosen.pool
     everyone = pooled(brain, how)
     keep = ~torch.eye(len(brain), dtype=torch.bool)
-    high = np.array([float(compare_rdms(everyone, row, method)) for row in brain])
-    low = np.array([float(compare_rdms(pooled(brain[keep[s]], how), row, method)) for s, row in enumerate(brain)])
-    observed, null = _tested(brain, method, seed)
+    high = np.array([float(compare_rdms(everyone, row, chosen)) for row in brain])
+    low = np.array([float(compare_rdms(pooled(brain[keep[s]], how), row, chosen)) for s, row in enumerate(brain)])
+    observed, null = _tested(brain, chosen, seed)
     return Ceiling(low, high, observed, null, "leave one subject out / own subject included")
 
 
-def _tested(brain: torch.Tensor, method: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _transformed(vectors: torch.Tensor, method: str | Comparator) -> tuple[torch.Tensor, Comparator]:
+    """RDMs after the comparator's transformation, and what compares them then."""
+    chosen = comparator(method)
+    if chosen.transform is None:
+        return vectors, chosen
+    return chosen.transform(vectors), comparator(chosen.base)
+
+
+def _tested(brain: torch.Tensor, method: Comparator, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The statistic that decides whether subjects share anything, and its null (P, S).
 
     A subject's RDM with the mean of the others', in the comparator's scale (ranks are not ranked again after the mean, which
@@ -82,10 +92,10 @@ def _tested(brain: torch.Tensor, method: str, seed: int) -> tuple[np.ndarray, np
     return _with_others((rows @ rows.T).cpu().numpy()[None])[0], _with_others(null)
 
 
-def _test_rows(brain: torch.Tensor, method: str) -> torch.Tensor:
-    if comparator(method).pool == "rms":
+def _test_rows(brain: torch.Tensor, method: Comparator) -> torch.Tensor:
+    if method.pool == "rms":
         return brain / brain.norm(dim=-1, keepdim=True)
-    rows = average_ranks(brain) if comparator(method).pool == "rank" else brain
+    rows = average_ranks(brain) if method.pool == "rank" else brain
     rows = rows - rows.mean(-1, keepdim=True)
     return rows / rows.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
 
@@ -99,25 +109,7 @@ def _with_others(gram: np.ndarray) -> np.ndarray:
     return others / np.sqrt(np.maximum(power, 1e-300))
 
 
-def repeat_halves(trials: np.ndarray, n_splits: int, seed: int) -> np.ndarray:
-    """Mean responses (n_splits, 2, n, p) of random halves of every stimulus's repeats (n, R, p), NaN repeats left out.
-
-    Every stimulus needs two valid repeats; of an odd number the second half has one more.
-    """
-    valid = np.asarray(np.isfinite(trials).all(axis=2), dtype=bool)
-    n, repeats = trials.shape[:2]
-    generator = np.random.default_rng([int(seed), 0x68616C66])
-    filled = np.where(valid[:, :, None], trials, 0.0).astype(np.float64)
-    halves = np.empty((n_splits, 2, n, trials.shape[2]))
-    for k in range(n_splits):
-        rank = np.argsort(np.argsort(np.where(valid, generator.random((n, repeats)), 2.0), axis=1), axis=1)
-        first = (rank < (valid.sum(axis=1) // 2)[:, None]) & valid
-        for half, mask in enumerate((first, valid & ~first)):
-            halves[k, half] = np.einsum("nr,nrp->np", mask / mask.sum(axis=1, keepdims=True), filled)
-    return halves
-
-
-def split_half(halves: torch.Tensor, masks: np.ndarray | None, method: str, seed: int) -> Ceiling:
+def split_half(halves: torch.Tensor, masks: np.ndarray | None, method: str | Comparator, seed: int) -> Ceiling:
     """√(Spearman–Brown) of RDMs from two halves of the repeats: `halves` (K, 2, N), one subject.
 
     `masks` (K, n): with each split of repeats, score within that half of the stimuli and within the other, as a cross-fitted
@@ -126,12 +118,12 @@ def split_half(halves: torch.Tensor, masks: np.ndarray | None, method: str, seed
     values = [_half_with_half(pair, None if masks is None else masks[k], method) for k, pair in enumerate(halves)]
     r = max(float(np.mean(values)), 0.0)
     ceiling = np.array([np.sqrt(2.0 * r / (1.0 + r))])
-    observed, null = _tested(halves[0], method, seed)
+    observed, null = _tested(*_transformed(halves[0], method), seed)
     kind = "√(Spearman–Brown) of split-half RDMs over repeats"
     return Ceiling(ceiling, ceiling, observed[:1], null[:, :1], kind)
 
 
-def _half_with_half(pair: torch.Tensor, mask: np.ndarray | None, method: str) -> float:
+def _half_with_half(pair: torch.Tensor, mask: np.ndarray | None, method: str | Comparator) -> float:
     if mask is None:
         return float(compare_rdms(pair[0], pair[1], method))
     values = []
@@ -139,3 +131,22 @@ def _half_with_half(pair: torch.Tensor, mask: np.ndarray | None, method: str) ->
         part = to_vector(to_square(pair)[:, keep][:, :, keep])
         values.append(float(compare_rdms(part[0], part[1], method)))
     return float(np.mean(values))
+
+
+def half_with_half(values: list[np.ndarray], null: np.ndarray, *, higher_is_closer: bool) -> Ceiling:
+    """Ceilings of patterns from values (K,) of half against half of each subject's repeats, and their null (P, S).
+
+    A similarity's lower ceiling is the 2.5 % quantile over splits, its upper one the mean made longer by Spearman–Brown; a
+    distance's are the 97.5 % quantile and the median (`scores.md` §2).
+    """
+    mean = np.array([v.mean() for v in values])
+    if higher_is_closer:
+        low = np.array([np.quantile(v, 0.025) for v in values])
+        high = np.where(mean > -1.0, 2.0 * mean / (1.0 + mean), np.nan)
+        kind = "half against half of the repeats: 2.5 % / Spearman–Brown"
+    else:
+        low = np.array([np.quantile(v, 0.975) for v in values])
+        high = np.array([np.median(v) for v in values])
+        kind = "half against half of the repeats: 97.5 % / median"
+    observed = np.array([v[0] for v in values])
+    return Ceiling(low, high, observed, null, kind, higher_is_closer=higher_is_closer)

@@ -10,44 +10,34 @@ import numpy as np
 
 from isocortex.inference.fdr import benjamini_hochberg
 from isocortex.inference.intervals import interval, two_sided_p
-from isocortex.inference.pooling import Draws, pool, spread
+from isocortex.inference.pooling import Draws, spread
 from isocortex.inference.rows import new_comparison
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model's chosen scores (S,) per subject, their stimulus draws (D, S), and the pooled draws where a cell keeps them."""
+    """A model's chosen scores (S,) per subject, and their draws."""
 
     model: str
     subjects: tuple[str, ...]
     scores: np.ndarray
-    draws: np.ndarray
-    pooled: Draws | None
+    draws: Draws
     n_stimuli: int
-    seed: int
-
-
-def _pooled(candidate: Candidate, common: list[str]) -> tuple[float, Draws]:
-    keep = [candidate.subjects.index(name) for name in common]
-    score = float(np.mean(candidate.scores[keep]))
-    if candidate.pooled is not None and len(keep) == len(candidate.subjects):
-        return score, candidate.pooled
-    return score, pool(candidate.scores[keep], candidate.draws[:, keep], common, candidate.seed)
 
 
 def compare_pair(a: Candidate, b: Candidate, confidence: float = 0.95) -> dict[str, Any] | None:
     """Difference a − b of the means over the subjects of both, its interval and two-sided p; None without common subjects.
 
-    The variance is that of the paired draws, with subjects resampled where there are enough (`pooling.spread`).
+    The variance is that of the paired draws, with that of subjects where there are enough (`pooling.spread`).
     """
     common = [name for name in a.subjects if name in b.subjects]
     if not common:
         return None
-    score_a, draws_a = _pooled(a, common)
-    score_b, draws_b = _pooled(b, common)
+    places = [[candidate.subjects.index(name) for name in common] for candidate in (a, b)]
     n_stimuli = min(a.n_stimuli, b.n_stimuli)
-    var, dof, _ = spread(draws_a.minus(draws_b), len(common), n_stimuli)
-    difference = score_a - score_b
+    scores = a.scores[places[0]] - b.scores[places[1]]
+    var, dof, _ = spread(scores, a.draws.of(places[0]).minus(b.draws.of(places[1])), n_stimuli)
+    difference = float(scores.mean())
     low, high = interval(difference, var, dof, confidence)
     return {
         "model_a": a.model,

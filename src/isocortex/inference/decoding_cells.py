@@ -14,7 +14,7 @@ import xarray
 from isocortex.inference.decoding import Judged, least_variance
 from isocortex.inference.intervals import interval, stimulus_variance
 from isocortex.inference.nulls import extreme95, monte_carlo_error, p_value
-from isocortex.inference.pooling import ENOUGH_SUBJECTS, pool, spread
+from isocortex.inference.pooling import ENOUGH_SUBJECTS, Draws, spread
 from isocortex.inference.rows import new_row, rows_to_json
 from isocortex.inference.subjects import prevalence_note
 
@@ -56,7 +56,7 @@ def build_cell(
     rows, scores, draws, chosen, tables = [], [], [], [], []
     for name, by_subject in results.items():
         judged = [by_subject[subject] for subject in subjects]
-        together = _together(judged, subjects, context)
+        together = _together(judged)
         rows += _rows(name, by_subject, together, decoders[name], context)
         profiles = np.stack([one.layer_score for one in judged])
         scores.append(np.vstack([profiles, together.layer_score]))
@@ -114,14 +114,14 @@ class _Together:
     dof: int
 
 
-def _together(judged: Sequence[Judged], subjects: Sequence[str], context: Context) -> _Together:
+def _together(judged: Sequence[Judged]) -> _Together:
     known = [number for number, one in enumerate(judged) if np.isfinite(one.score)]
     score, draws, var, dof = float("nan"), np.full(len(judged[0].draws), np.nan), float("nan"), 0
     if known:
         scores = np.array([judged[number].score for number in known])
         drawn = np.stack([judged[number].draws for number in known], axis=1)
-        pooled = pool(scores, drawn, [subjects[number] for number in known], context.seed)
-        var, dof, _ = spread(pooled, len(known), min(judged[number].n_units for number in known))
+        pooled = Draws(drawn)
+        var, dof, _ = spread(scores, pooled, min(judged[number].n_units for number in known))
         score, draws = float(scores.mean()), pooled.main
         var = max(var, sum(least_variance(judged[number].confusion) for number in known) / len(known) ** 2)
     n_null = min(len(one.null) for one in judged)

@@ -21,6 +21,36 @@ def stimulus_variance(draws: Any, n_stimuli: int) -> Any:
     return variance(draws) * n_stimuli / (n_stimuli - 1)
 
 
+def influences(score: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+    """Influence of every stimulus on scores (…), from the scores (n, …) without it: their squares add up to the jackknife's
+    variance, n/(n − 1) Σ L_i² with L_i = (n − 1)/n (T − T_(−i)), centred over i."""
+    n = len(left_out)
+    pseudo = (n - 1) / n * (score - left_out)
+    return (pseudo - pseudo.mean(axis=0)) * np.sqrt(n / (n - 1))
+
+
+def linear_part(counts: np.ndarray, influence: np.ndarray) -> np.ndarray:
+    """The part (D, …) of draws with multiplicities (D, n) that is linear in these, from influences (n, …)."""
+    n = counts.shape[1]
+    return (counts - 1.0) @ influence / np.sqrt(n / (n - 1))
+
+
+def pair_variance(draws: np.ndarray, linear: np.ndarray, influence: np.ndarray) -> tuple[float, float]:
+    """Variance over samples of stimuli of a statistic of PAIRS of stimuli, and the least that it may be.
+
+    From bootstrap draws (D,), their linear part (D,) and the influences (n,). With the Hoeffding parts v1 of single stimuli
+    and v2 of pairs, the variance is v1 + v2. The jackknife gives V_J = v1 + 2 v2, because leaving out a stimulus leaves out
+    all its pairs; the bootstrap v1 + 3 v2, because pairs weigh w_i w_j (so that its intervals are up to twice as long as they
+    should be, and two models that differ are told apart in half the cases: `tests/statistics`). What the draws have beside
+    their linear part is V_R = v2: V_J − V_R is free of bias. It is noisy where v2 is most of it, and not let below V_R.
+    """
+    finite = np.isfinite(draws) & np.isfinite(linear)
+    if finite.sum() < 2 or not np.isfinite(influence).all():
+        return float("nan"), 0.0
+    rest = float(np.var(draws[finite] - linear[finite]))
+    return float((influence**2).sum()) - rest, rest
+
+
 def dual_variance(both: Any, subjects: Any, stimuli: Any, n_subjects: int, n_stimuli: int) -> Any:
     """Variance over samples of subjects and stimuli, from the variances of the three bootstraps with the same draws.
 

@@ -14,7 +14,9 @@ def best(scores: Any, *, higher_is_closer: bool = True) -> np.ndarray:
     return np.argmax(np.where(np.isfinite(signed), signed, -np.inf), axis=-1)
 
 
-def on_other_subjects(scores: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def on_other_subjects(
+    scores: np.ndarray, weights: np.ndarray | None = None, *, higher_is_closer: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Each subject's score in the layer that is best for the other subjects.
 
     `scores` (..., S, L) and `weights` (..., S), how often each subject was drawn (None: once). All copies of a subject are
@@ -24,7 +26,7 @@ def on_other_subjects(scores: np.ndarray, weights: np.ndarray | None = None) -> 
         return scores[..., 0], np.zeros(scores.shape[:-1], dtype=np.int64)
     weighted = scores if weights is None else scores * weights[..., None]
     others = weighted.sum(axis=-2, keepdims=True) - weighted
-    chosen = best(others)
+    chosen = best(others, higher_is_closer=higher_is_closer)
     values = np.take_along_axis(scores, chosen[..., None], axis=-1)[..., 0]
     if weights is not None:
         total = weights.sum(axis=-1, keepdims=True)
@@ -32,12 +34,12 @@ def on_other_subjects(scores: np.ndarray, weights: np.ndarray | None = None) -> 
     return values, chosen
 
 
-def across_halves(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def across_halves(first: np.ndarray, second: np.ndarray, *, higher_is_closer: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Two-fold cross-fit: scores (..., L) of both halves of the stimuli; the layer of one half is scored on the other.
 
     Returns the mean of the two scores (...) and the two layers (..., 2): chosen on the first, chosen on the second half.
     """
-    chosen = np.stack([best(first), best(second)], axis=-1)
+    chosen = np.stack([best(half, higher_is_closer=higher_is_closer) for half in (first, second)], axis=-1)
     on_second = np.take_along_axis(second, chosen[..., :1], axis=-1)[..., 0]
     on_first = np.take_along_axis(first, chosen[..., 1:], axis=-1)[..., 0]
     return 0.5 * (on_first + on_second), chosen

@@ -17,6 +17,8 @@ PERMUTATIONS = {"cheap": 10_000, "moderate": 1_000, "costly": 200, "heavy": 99}
 # at 10 000 permutations: more would not change what is concluded.
 ENOUGH_EXCEEDANCES = 100
 FIRST_STAGE = 1_000
+# Cost → exceedances that are enough, and null values of the first stage. Ten of at most 200 say p > .05: no more is concluded.
+SEQUENTIAL = {"cheap": (ENOUGH_EXCEEDANCES, FIRST_STAGE), "moderate": (50, 200), "costly": (20, 50), "heavy": (10, 50)}
 
 
 def permutations(n: int, n_perm: int, seed: int, blocks: Sequence[Any] | np.ndarray | None = None) -> np.ndarray:
@@ -62,6 +64,11 @@ def exceedances(observed: Any, null: Any, *, higher_is_closer: bool = True) -> n
     slack = 1e-12 * np.maximum(1.0, np.abs(observed))
     with np.errstate(invalid="ignore"):
         return np.sum(sign * null >= sign * observed - slack, axis=0)
+
+
+def first_stage(cost: str) -> tuple[int, int]:
+    """The exceedances that stop a sequential test of a row of this cost, and the number of null values to look at first."""
+    return SEQUENTIAL[cost]
 
 
 def enough(counts: Any) -> bool:

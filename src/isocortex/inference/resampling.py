@@ -69,3 +69,42 @@ def halves(stimulus_ids: Sequence[Any] | np.ndarray, n_draws: int, seed: int) ->
     masks = np.zeros((n_draws, n), dtype=bool)
     np.put_along_axis(masks, subsamples(stimulus_ids, n_draws, n // 2, seed), values=True, axis=1)
     return masks
+
+
+# A subsample holds this share of the stimuli: enough that what depends on neighbours is still there.
+SUBSAMPLE = 0.8
+
+
+def draws_of(kind: str, stimulus_ids: Sequence[Any] | np.ndarray, n_draws: int, seed: int) -> tuple[np.ndarray, float]:
+    """Multiplicities (D, n) of stimuli in draws of a kind, and the factor that makes their variance that of a score.
+
+    "pair_weights": a bootstrap, for what drops pairs of a stimulus with itself; factor n/(n − 1). "mask_duplicates": the
+    same, of which only the m̄ different stimuli (on average) are seen. "subsample": m = 80 % of the stimuli. "jackknife": all
+    but one, n draws. A subset of m stimuli differs from all n by σ²(1/m − 1/n), hence the factor m/(n − m) (delete-d
+    jackknife, Shao & Wu 1989; it tends to m/n for small m), which for the jackknife is n − 1.
+    Raises ValueError for another kind.
+    """
+    n = len(stimulus_ids)
+    if kind == "jackknife":
+        return 1 - np.eye(n, dtype=np.int64), float(n - 1)
+    if kind == "subsample":
+        size = min(max(round(SUBSAMPLE * n), min(3, n)), n - 1)
+        counts = np.zeros((n_draws, n), dtype=np.int64)
+        np.put_along_axis(counts, subsamples(stimulus_ids, n_draws, size, seed), 1, axis=1)
+        return counts, size / (n - size)
+    counts = stimulus_counts(stimulus_ids, n_draws, seed)
+    if kind == "pair_weights":
+        return counts, n / (n - 1)
+    if kind == "mask_duplicates":
+        size = float((counts > 0).sum(axis=1).mean())
+        return (counts > 0).astype(np.int64), size / (n - size)
+    raise ValueError(f"resampling: found kind {kind!r}, expected pair_weights, mask_duplicates, subsample or jackknife")
+
+
+def as_bootstrap(draws: np.ndarray, centre: np.ndarray, kind: str, factor: float, n: int) -> np.ndarray:
+    """Draws (D, …) of a kind as those of a bootstrap around `centre` (…): n/(n − 1) times their variance is the score's."""
+    if kind == "pair_weights":
+        return draws
+    present = np.isfinite(draws)
+    middle = np.where(present, draws, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
+    return centre + (draws - middle) * np.sqrt(factor * (n - 1) / n)

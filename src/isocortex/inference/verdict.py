@@ -11,6 +11,8 @@ import pandas as pd
 from isocortex.inference.rows import NOT_RANKED, to_rows
 
 SIGNIFICANT = 0.05
+# RDMs of people that correlate by less share under a hundredth of their variance: reliable perhaps, but little to explain.
+WEAK = 0.1
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Verdict:
     """`best` is None where nothing may be claimed, and `reason` says why.
 
     `ranking` holds the models that are not contaminated, closest first; `tied_with_best` those whose difference from the
-    first is not significant. `signal`: is the lower ceiling above its own null; None where there is no ceiling.
+    first is not significant. `signal`: is the lower ceiling above its own null; None where there is no ceiling. `weak`: that
+    ceiling where it is above its null and so low that it must be said; else None.
     """
 
     best: str | None
@@ -37,12 +40,19 @@ class Verdict:
     tied_with_best: list[str]
     signal: bool | None
     reason: str
+    weak: float | None = None
 
 
 def _signal(rows: list[dict[str, Any]]) -> bool | None:
     """The ceiling is the region's: models differ in it only by the neuroids and layers they were scored on."""
     p = [row["ceiling_p"] for row in rows if row["ceiling_p"] is not None]
     return bool(median(p) < SIGNIFICANT) if p else None
+
+
+def _weak(rows: list[dict[str, Any]], signal: bool | None) -> float | None:
+    """The lower ceiling of comparisons of RDMs, where there is signal and it is low."""
+    low = [row["ceiling_low"] for row in rows if row["ceiling_low"] is not None and row["family"] == "rdm"]
+    return float(median(low)) if signal and low and median(low) < WEAK else None
 
 
 def _tied(best: str, others: list[str], comparisons: list[dict[str, Any]]) -> list[str]:
@@ -69,11 +79,13 @@ def verdict(scores: pd.DataFrame, comparisons: pd.DataFrame, method: str) -> Ver
     tied = _tied(first.model, others, [row for row in to_rows(comparisons) if row["method"] == method])
     if signal is False:
         return Verdict(None, ranking, tied, signal, "no reliable signal: the lower ceiling is not above its own null")
+    weak = _weak(rows, signal)
+    said = "" if weak is None else f"; weak signal: the lower ceiling is {weak:.2f}"
     if first.q is None or first.q >= SIGNIFICANT:
-        return Verdict(None, ranking, tied, signal, "no model is closer than chance")
+        return Verdict(None, ranking, tied, signal, f"no model is closer than chance{said}", weak)
     reason = f"{first.model} is closest"
     if tied:
         reason += f", not to be told from {', '.join(tied)}"
     if signal is None:
         reason += "; no ceiling"
-    return Verdict(first.model, ranking, tied, signal, reason)
+    return Verdict(first.model, ranking, tied, signal, reason + said, weak)

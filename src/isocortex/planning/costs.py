@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from isocortex.study.job import Job
 
@@ -23,6 +24,10 @@ DOUBLE = 8
 GRAM_MB, BLOCK_MB, FIT_MB, KEPT_MB, HELD_MB = 2147.0, 1074.0, 537.0, 1342.0, 100.0
 ROOM_MB = 300.0
 JOINT_MB = 4295.0  # block of neuroids of a joint encoder
+NEIGHBOURS = 123  # within 6 mm of a voxel of 2 mm
+RANKED = 1.2e7  # dissimilarities per second that are sorted and ranked
+PERMUTED_MB, PLACES_MB = 1074.0, 537.0  # permuted RDMs of a model, and places of a map under all permutations
+IDENTIFY_MB = 1000.0  # transformed RDMs of a block of thresholds
 SOLVED = 10  # penalties of a kernel whose inverse is made; the others are combinations of them
 SMALL = 2e11  # operations of a fit up to which it runs in float64
 
@@ -70,7 +75,9 @@ def _image_rows(s: Shapes, _: Job) -> Cost:
 
 def _fetch(_: Shapes, job: Job) -> Cost:
     total = sum((file or {}).get("bytes") or 0 for file in job.options["entry"]["files"].values()) / 1e6
-    return Cost(START["numpy"] + total / 10, BASE_MB["numpy"], total)
+    trained = [made["digits"] for made in job.options["entry"]["stimuli"].values() if made.get("digits")]
+    seconds = 0.5 * sum(made["networks"] * (made["epochs"] + 1) for made in trained)
+    return Cost(START["numpy"] + total / 10 + seconds, BASE_MB["torch" if trained else "numpy"] + 100 * len(trained), total)
 
 
 def _record(s: Shapes, _: Job) -> Cost:
@@ -171,10 +178,35 @@ def _joint(s: Shapes, job: Job) -> Cost:
     return Cost(START["torch"] + s.subjects * seconds, memory, s.subjects * _mb(v, spaces + 3 * groups, size=4))
 
 
+def _variants(options: dict[str, Any]) -> float:
+    """How many comparisons of one RDM a metric makes: pairs of thresholds, or fits of a mixture."""
+    if options.get("model", "selected") != "selected":
+        return 20.0
+    if not isinstance(options.get("thresholds"), str):
+        return 1.0
+    levels = 1 + 1 / options["step"]
+    return levels * (levels - 1) / 2 if options["thresholds"] == "nested" else 3.0
+
+
 def _compare(s: Shapes, job: Job) -> Cost:
     pairs = s.stimuli * (s.stimuli - 1) / 2
-    flops = len(job.options["metrics"]) * pairs * s.subjects * (20 * s.draws * s.layers + 20 * 2000)
+    flops = sum(_variants(m) for m in job.options["metrics"].values()) * pairs * s.subjects * (20 * s.draws * s.layers + 40_000)
     return Cost(START["numpy"] + flops / (FLOPS / 10), BASE_MB["numpy"] + _mb(pairs, 200), _mb(pairs, 2))
+
+
+def _searchlight(s: Shapes, job: Job) -> Cost:
+    n, v, pairs = s.stimuli, s.neuroids, s.stimuli * (s.stimuli - 1) / 2
+    seconds, memory = 0.0, 0.0
+    for options in job.options["methods"].values():
+        layers, maps = 1 if "layer" in options else s.layers, 1 + options["permutations"]
+        hood = min(v, options.get("nearest") or NEIGHBOURS)
+        one = (2 * n * n * hood + 2 * pairs * maps * layers) / FLOPS + pairs / RANKED + maps * layers / 1e8
+        # A mean map over subjects is made from every subject's places anew.
+        seconds += s.subjects * v * one * (2 if options["common_space"] else 1)
+        places = min(PLACES_MB, _mb(v, 2 * pairs + 2 * maps * layers))
+        memory = max(memory, min(PERMUTED_MB, _mb(2 * maps, layers + 1, pairs)) + 2 * places)
+    held = 2 * _mb(s.subjects, n, v, size=4) + _mb(s.subjects, n, s.repeats, v, size=4)
+    return Cost(START["torch"] + seconds, BASE_MB["torch"] + held + memory, s.subjects * _mb(v, s.layers + 9))
 
 
 def _geometry(s: Shapes, _: Job) -> Cost:
@@ -183,6 +215,23 @@ def _geometry(s: Shapes, _: Job) -> Cost:
         BASE_MB["numpy"] + 4 * _mb(s.stimuli, s.stimuli),
         1,
     )
+
+
+def _identify(s: Shapes, job: Job) -> Cost:
+    options = job.options
+    rows, n = s.subjects * len(options["regions"]), s.stimuli
+    sizes = [n] if options["stimuli"] == "all" else options["stimuli"]
+    levels, draws = len(options["noise"]), options["subsets"]
+    # Pairs of thresholds; the families of the plane take about a tenth of it.
+    steps = {name: 1 / statistic["step"] if "step" in statistic else 1 for name, statistic in options["statistics"].items()}
+    planes = sum(k * (k + 1) / 2 * (1.0 if name == "trsa" else 0.1 if k > 1 else 1.0) for name, k in steps.items())
+    pairs = sum(size * (size - 1) / 2 for size in sizes)
+    seconds = levels * draws * planes * pairs * (rows * 2e-8 + 2 * rows**2 / FLOPS)
+    noisy = sum(level > 0 for level in options["noise"])
+    seconds += noisy * draws * s.subjects * n * (s.neuroids * 2e-8 + 2 * n * s.neuroids / FLOPS)
+    held = 3 * _mb(s.subjects, n, s.neuroids) + 2 * _mb(rows, n, n)
+    disk = _mb(len(steps), len(sizes), levels, draws, s.subjects, size=4)
+    return Cost(START["torch"] + seconds, BASE_MB["torch"] + held + IDENTIFY_MB, disk)
 
 
 def _page(*_: object) -> Cost:
@@ -206,9 +255,11 @@ COSTS: dict[str, Callable[[Shapes, Job], Cost]] = {
     "decode": _decode,
     "joint": _joint,
     "compare": _compare,
+    "searchlight": _searchlight,
     "geometry": _geometry,
     "summarise": _table,
     "report": _page,
+    "identify": _identify,
     "across": _table,
     "index": _page,
 }

@@ -18,7 +18,7 @@ from isocortex.recordings.paths import bind, check_relative, describe
 logger = logging.getLogger(__name__)
 
 # Data sets that are made, not fetched.
-MAKERS = {"simulated": "isocortex.recordings.simulated:fetch"}
+MAKERS = {"simulated": "isocortex.recordings.simulated:fetch", "digits": "isocortex.recordings.networks:fetch"}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from isocortex.recordings import reliability, repeats
 
 NO_RESPONSE, CONSTANT = "no valid response", "constant"
 POSITION = ("x", "y", "z")
+VOLUME = ("affine", "shape")  # of the volume that neuroids are voxels of, as JSON
 
 
 class EmptyRegionError(DataError):
@@ -124,6 +125,7 @@ def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
             "dropped_ids": json.dumps(dropped),
             "reliability_stimuli": "all" if selection.train is None else "training",
             "n_reliability_stimuli": len(train),
+            **{name: recording.attrs[name] for name in VOLUME if name in recording.attrs},
         },
     )
 

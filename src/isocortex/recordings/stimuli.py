@@ -17,7 +17,10 @@ from isocortex.recordings.paths import bind, check_relative, inside
 from isocortex.storage.images import ImageReader, image_digest
 
 # Sets that are made, not read.
-STIMULI = {"simulated": "isocortex.recordings.simulated:make_stimuli"}
+STIMULI = {
+    "simulated": "isocortex.recordings.simulated:make_stimuli",
+    "digits": "isocortex.recordings.networks:make_stimuli",
+}
 COLUMNS = ("stimulus_id", "digest", "path", "row", "caption")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 
@@ -27,7 +30,8 @@ def make_table(entry: Mapping[str, Any], root: Path, where: str) -> pd.DataFrame
 
     Parameters
     ----------
-    entry : {n, ids: {path, key}, images: {path[, key]}, table: {path, id[, image, caption, labels]}, simulated: {…}}.
+    entry : {n, ids: {path, key}, images: {path[, key]}, table: {path, id[, image, caption, labels]}, simulated: {…}},
+        or {n, numbered: true} for ids from 1 to n.
     root : the data set's folder.
     where : names the set in messages.
 
@@ -46,6 +50,9 @@ def make_table(entry: Mapping[str, Any], root: Path, where: str) -> pd.DataFrame
     images = _images(entry["images"], root, where) if entry.get("images") else None
     if entry.get("table"):
         table = _from_csv(entry["table"], images, root, where)
+    elif entry.get("numbered"):
+        width = len(str(entry["n"]))
+        table = _blank([str(k + 1).zfill(width) for k in range(entry["n"])], [""] * entry["n"], [-1] * entry["n"])
     else:
         table = _from_ids(entry.get("ids"), images, root, where)
     table = check_table(table, entry.get("n"), where)

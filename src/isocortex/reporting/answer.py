@@ -37,6 +37,7 @@ def answer(region: Region, method: str | None, verdict: Verdict | None) -> Answe
         return Answer("unranked", f"No model can be ranked in {region.label}.", (_sentence(verdict.reason), *rest))
     bounds = (
         numbers(region, method, row),
+        *_weak(verdict),
         *_ceiling(row),
         *_partial(region, method, row),
         *_rivals(region, method, verdict),
@@ -61,6 +62,13 @@ def _claim(region: Region, method: str, verdict: Verdict, row: Row) -> tuple[str
     if alone:
         return "winner", f"{best}, the only model ranked, {family.verb} {region.label} with {reaching}."
     return "winner", f"{best} {family.verb} {region.label} best: {reaching}."
+
+
+def _weak(verdict: Verdict) -> list[str]:
+    """That there is little to explain, where a share of it could sound like much."""
+    if verdict.weak is None:
+        return []
+    return [f"The signal is weak: the lower ceiling is {number(verdict.weak, 2)}, and any share of it is a share of little."]
 
 
 def numbers(region: Region, method: str, row: Row) -> str:

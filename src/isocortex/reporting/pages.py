@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from isocortex.reporting import decoding, joint, provenance, recorded, tables
+from isocortex.reporting import decoding, joint, provenance, recorded, searchlight, tables
 from isocortex.reporting.answer import Answer, answer
 from isocortex.reporting.drawing import Drawing, plain_style
 from isocortex.reporting.figures.decoding import confusion_figures
 from isocortex.reporting.figures.geometry import geometry_figure
+from isocortex.reporting.figures.identification import identification_figures
 from isocortex.reporting.figures.joint import joint_figure
 from isocortex.reporting.figures.layers import layers_figure
 from isocortex.reporting.figures.neuroids import field_figure, neuroids_figure
 from isocortex.reporting.figures.ranking import ranking_figure
 from isocortex.reporting.figures.rdms import rdm_figure
+from isocortex.reporting.figures.searchlight import searchlight_figure
+from isocortex.reporting.identification import identification_table
 from isocortex.reporting.region import Region
 from isocortex.reporting.study import Study
 from isocortex.reporting.tables import Table
@@ -74,6 +77,7 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
             JointPanel(entry.label, joint_figure(region, entry), joint.share_tables(region, entry))
             for entry in joint.joint_entries(region)
         ]
+        maps = [searchlight_figure(entry) for entry in searchlight.entries(region)]
     first = panels[0].answer if panels else answer(region, None, None)
     return (
         environment()
@@ -86,6 +90,9 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
             joint_table=joint.joint_table(region),
             joint_differences=joint.joint_differences(region),
             joint_panels=joined,
+            searchlight_table=searchlight.searchlight_table(region),
+            cluster_table=searchlight.cluster_table(region),
+            searchlight_figures=maps,
             decoding_tables=decoding.decoding_tables(region),
             confusions=confusions,
             geometry_figure=spectrum,
@@ -131,6 +138,8 @@ def index_page(study: Study) -> str:
     """The page over all regions of a study, as HTML."""
     with plain_style():
         overview = study.overview()
+        identified = study.identification
+        identified_figures = identification_figures(identified) if identified else []
     return (
         environment()
         .get_template("index.html")
@@ -141,6 +150,9 @@ def index_page(study: Study) -> str:
             verdicts=study.verdict_lines(),
             overview=overview,
             heat=study.heat(),
+            identification=identified,
+            identification_figures=identified_figures,
+            identification_table=identification_table(identified) if identified else None,
             versions=provenance.versions(),
             digests=study.digests,
         )

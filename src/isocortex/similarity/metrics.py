@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from isocortex.similarity.comparators import Comparator
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,9 @@ class Metric:
 
     `function` is "module:name" of a function (x, y, **options) of two arrays (n_stimuli, n_features), bound when used.
     `invariances` hold exactly; every other transformation of INVARIANCES changes the value. `options` are its defaults.
-    `null`, `resample` and `cost` are the names of `scores.md` for the generic inference.
+    `null`, `resample` and `cost` are the names of `scores.md` for the generic inference; of a row of level "rdm" the
+    comparators themselves may be dearer, or have no pair weights. `comparing`: of such a row "module:name" of a function
+    (options) → comparators, of which the inference chooses one where there are several.
     """
 
     name: str
@@ -31,16 +35,25 @@ class Metric:
     cost: str
     citation: str
     options: dict[str, Any]
+    comparing: str = ""
 
     def bind(self) -> Callable[..., float]:
         """The function itself."""
-        module, _, name = self.function.partition(":")
-        return getattr(importlib.import_module(module), name)
+        return _bound(self.function)
+
+    def comparators(self, options: Mapping[str, Any]) -> tuple[Comparator, ...]:
+        """How RDMs are compared with these options, defaults filled in."""
+        return tuple(_bound(self.comparing)({**self.options, **options}))
 
     @property
     def higher_is_closer(self) -> bool:
         """True for similarities, False for distances."""
         return self.kind == "similarity"
+
+
+def _bound(name: str) -> Callable[..., Any]:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 # Transformations that a metric may be invariant to.
@@ -67,6 +80,42 @@ METRICS: dict[str, Metric] = {
             cost="cheap",
             citation="Kriegeskorte et al. 2008, doi:10.3389/neuro.06.004.2008; Schütt et al. 2023, doi:10.7554/eLife.82566",
             options={"rdm": "correlation", "compare": "rho_a"},
+            comparing="isocortex.similarity.rsa:comparators",
+        ),
+        Metric(
+            name="trsa",
+            function="isocortex.similarity.trsa.rows:trsa",
+            family="rdm",
+            level="rdm",
+            kind="similarity",
+            range=(-1.0, 1.0),
+            invariances=frozenset({"permutation", "isotropic_scale", "pattern_offset", "pattern_scale", "stimulus_order"}),
+            is_metric=False,
+            symmetric=True,
+            null="permute_stimuli",
+            resample="pair_weights",
+            cost="cheap",
+            citation="Lin & Kriegeskorte 2024, doi:10.1073/pnas.2317881121",
+            options={"rdm": "correlation", "transform": "rgtm", "thresholds": (0.2, 0.8), "compare": "pearson"},
+            comparing="isocortex.similarity.trsa.rows:comparators",
+        ),
+        Metric(
+            name="geodesic_rsa",
+            function="isocortex.similarity.trsa.rows:geodesic_rsa",
+            family="rdm",
+            level="rdm",
+            kind="similarity",
+            range=(-1.0, 1.0),
+            invariances=frozenset({"permutation", "isotropic_scale", "pattern_offset", "pattern_scale", "stimulus_order"}),
+            is_metric=False,
+            symmetric=True,
+            null="permute_stimuli",
+            # A graph of neighbours is ruined by copies of a stimulus.
+            resample="subsample",
+            cost="moderate",
+            citation="Lin & Kriegeskorte 2024, doi:10.1073/pnas.2317881121",
+            options={"rdm": "correlation", "edges": "p_shortest", "share": 0.2, "compare": "pearson"},
+            comparing="isocortex.similarity.trsa.rows:geodesic_comparators",
         ),
     )
 }

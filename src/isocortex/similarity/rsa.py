@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from isocortex.similarity.comparators import compare_rdms
+from isocortex.similarity.comparators import Comparator, comparator, compare_rdms
 from isocortex.similarity.rdm import rdm as make_rdm
 
 
@@ -15,3 +16,8 @@ def rsa(x: Any, y: Any, rdm: str = "correlation", compare: str = "rho_a") -> flo
     Raises `DataError` for different numbers of stimuli, fewer than three, and patterns without a distance.
     """
     return float(compare_rdms(make_rdm(x, rdm), make_rdm(y, rdm), compare))
+
+
+def comparators(options: Mapping[str, Any]) -> tuple[Comparator, ...]:
+    """The comparator that the options of `rsa` name."""
+    return (comparator(options["compare"]),)

@@ -15,7 +15,7 @@ from isocortex.digests import digest_json
 from isocortex.errors import DataError
 from isocortex.geometry.descriptors import GEOMETRY, Descriptor
 from isocortex.geometry.dimensionality import spectrum
-from isocortex.inference.ceilings import repeat_halves
+from isocortex.inference.half_repeats import repeat_halves
 from isocortex.inference.intervals import interval, variance
 from isocortex.inference.nulls import PERMUTATIONS, extreme95, p_value
 from isocortex.inference.resampling import subsamples

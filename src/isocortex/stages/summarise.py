@@ -52,17 +52,21 @@ def _candidate(cell: xarray.Dataset, method: str, rows: list[dict[str, Any]]) ->
     if summary is None or summary["contaminated"] or summary["score"] is None or not own:
         return None
     subjects = tuple(name for name in (str(s) for s in cell["subject"].values) if name in own)
-    drawn = cell["draws"].transpose("method", "subject", "draw").sel({"method": method}).astype(np.float64)
-    pooled = None
-    if "draws_subjects" in cell:
-        stimuli, resampled = (cell[f"draws_{part}"].sel({"method": method}).values for part in ("stimuli", "subjects"))
-        pooled = Draws(stimuli.astype(np.float64), resampled.astype(np.float64), np.asarray(drawn.sel(subject="all").values))
     return Candidate(
         model=summary["model"],
         subjects=subjects,
         scores=np.array([own[name]["score"] for name in subjects]),
-        draws=drawn.sel(subject=list(subjects)).values.T,
-        pooled=pooled,
+        draws=_draws(cell, method, list(subjects)),
         n_stimuli=int(summary["n_stimuli"] or 0),
-        seed=int(summary["seed"] or 0),
     )
+
+
+def _draws(cell: xarray.Dataset, method: str, subjects: list[str]) -> Draws:
+    def read(name: str, axis: str) -> np.ndarray:
+        found = cell[name].sel({"method": method, "subject": subjects}).transpose(axis, "subject").astype(np.float64)
+        return np.asarray(found.dropna(axis, how="all").values)
+
+    if "influence" not in cell or not np.isfinite(cell["influence"].sel({"method": method}).values).any():
+        return Draws(read("draws", "draw"))
+    drawn = [read(name, "draw") for name in ("draws", "draws_fixed", "draws_linear")]
+    return Draws(drawn[0], drawn[1], drawn[2], read("influence", "stimulus_left"))

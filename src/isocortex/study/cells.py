@@ -7,6 +7,7 @@ from typing import Any
 
 from isocortex.study.job import Job
 from isocortex.study.layout import Layout
+from isocortex.study.searchlight import for_model
 from isocortex.study.sources import asked_layers
 
 
@@ -117,6 +118,20 @@ def compare(at: Layout) -> Iterator[Job]:
             inputs = {"brain": at.brain(region), "kernels": {name: at.kernels(model, name) for name in sets}}
             options = {**_common(at, region, model), "family": family, "metrics": at.study.metrics(region, family)}
             yield Job("compare", inputs, at.cell(region, model, family), options)
+
+
+def searchlight(at: Layout) -> Iterator[Job]:
+    """Maps of every neuroid's neighbourhood, by region and model."""
+    for region, model, sets in _cells(at):
+        found = at.study.searchlights(region)
+        if not found:
+            continue
+        inputs = {"brain": at.brain(region), "kernels": {name: at.kernels(model, name) for name in sets}}
+        methods = {name: for_model(options, model) for name, options in found.items()}
+        common = _common(at, region, model)
+        # Its maps have permutations of their own number, and no bootstrap.
+        common["inference"] = {"seed": common["inference"]["seed"]}
+        yield Job("searchlight", inputs, at.cell(region, model, "searchlight"), {**common, "methods": methods})
 
 
 def geometry(at: Layout) -> Iterator[Job]:

@@ -24,12 +24,16 @@ METHOD_MODULES: dict[str, str] = {
     "banded": "isocortex.encoding.joint.banded",
     "stacking": "isocortex.encoding.joint.stacking",
     "rsa": "isocortex.similarity.rsa",
+    "trsa": "isocortex.similarity.trsa.rows",
+    "geodesic_rsa": "isocortex.similarity.trsa.rows",
     "participation_ratio": "isocortex.geometry.dimensionality",
 }
 
 # Stages that follow their code; those of results/shared follow `recipes.RECIPES`.
 STAGES = (
-    "splits", "region", "encode", "readout", "decode", "joint", "compare", "geometry", "summarise", "report", "across", "index",
+    "splits", "region", "encode", "readout", "decode", "joint", "compare", "searchlight", "geometry", "summarise",
+    "report", "identify",
+    "across", "index",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
+from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
 from isocortex.study.identifiers import check_id, check_unique
 from isocortex.study.options import Count, Fraction, Options, Positive, Seed
@@ -54,6 +54,14 @@ class SimulatedStimuli(Options):
     seed: Seed = 0
 
 
+class TrainedNetworks(Options):
+    """Handwritten digits that ship with scikit-learn, and `networks` small networks trained on the others of them."""
+
+    networks: Annotated[int, Field(ge=1, le=100, strict=True)] = 10
+    epochs: Annotated[int, Field(ge=0, le=200, strict=True)] = 10
+    seed: Seed = 0
+
+
 class StimulusSet(Options):
     """What a group of subjects saw."""
 
@@ -62,12 +70,21 @@ class StimulusSet(Options):
     images: Place | None = None
     table: Table | None = None
     simulated: SimulatedStimuli | None = None
+    digits: TrainedNetworks | None = None
+    numbered: StrictBool = False
 
     @model_validator(mode="after")
     def _some_source(self) -> StimulusSet:
-        if not any((self.ids, self.images, self.table, self.simulated)):
-            raise ValueError("says only n; give ids, images, table or simulated")
+        if not any((self.ids, self.images, self.table, self.made, self.numbered)):
+            raise ValueError("says only n; give ids, images, table, simulated or digits, or numbered: true")
+        if self.numbered and any((self.ids, self.images, self.table, self.made)):
+            raise ValueError("numbered: found beside a source of names; leave one of them out")
         return self
+
+    @property
+    def made(self) -> bool:
+        """Whether the set is made, not read: its table alone knows its labels."""
+        return self.simulated is not None or self.digits is not None
 
 
 class Subject(Options):
@@ -88,6 +105,8 @@ class ArraySubject(Subject):
     dims: Annotated[list[Literal["presentation", "stimulus", "repeat", "neuroid"]], Field(min_length=2, max_length=3)]
     stimulus_id: Place | None = None
     neuroid: dict[StrictStr, Place] = {}
+    affine: Place | None = None
+    shape: Place | None = None
 
     @field_validator("dims")
     @classmethod
@@ -132,12 +151,21 @@ class SimulatedSubject(Subject):
     regions: Annotated[dict[StrictStr, SimulatedRegion], Field(min_length=1)]
 
 
+class NetworkSubject(Subject):
+    """A trained network in a subject's place: the `network`-th of those that the stimulus set names."""
+
+    adapter: Literal["networks"]
+    network: Annotated[int, Field(ge=0, strict=True)]
+    path: Literal["networks.npz"] = "networks.npz"
+
+
 ADAPTERS: dict[str, type[Subject]] = {
     "npz": ArraySubject,
     "zarr": ArraySubject,
     "netcdf": ArraySubject,
     "rdm": RdmSubject,
     "simulated": SimulatedSubject,
+    "networks": NetworkSubject,
 }
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from isocortex.study import cells, sources
+from isocortex.study.identify import identified_regions
 from isocortex.study.job import Job
 from isocortex.study.layout import Layout
 from isocortex.study.model import Study
@@ -39,6 +40,7 @@ class Jobs:
             **self._cell_jobs,
             "summarise": self._summarise(),
             "report": self._report(),
+            "identify": self._identify(),
             "across": self._across(),
             "index": self._index(),
         }
@@ -66,6 +68,7 @@ class Jobs:
             "decode": list(cells.decode(self.at)),
             "joint": list(cells.joint(self.at)),
             "compare": list(cells.compare(self.at)),
+            "searchlight": list(cells.searchlight(self.at)),
             "geometry": list(cells.geometry(self.at)),
         }
 
@@ -98,8 +101,30 @@ class Jobs:
         return command(
             self.study,
             region,
-            [stage for stage in ("encode", "readout", "decode", "joint", "compare") if self._cell_jobs[stage]],
+            [stage for stage in ("encode", "readout", "decode", "joint", "compare", "searchlight") if self._cell_jobs[stage]],
         )
+
+    def _identify(self) -> Iterator[Job]:
+        asked = self.study.options.identify
+        if asked is None:
+            return
+        regions = identified_regions(self.study)
+        inference = self.study.options.inference
+        options = {
+            "study": self.study.name,
+            "level": self.study.level,
+            "regions": regions,
+            "subjects": list(self.study.subjects),
+            "stimuli": asked.stimuli,
+            "noise": [float(level) for level in asked.noise],
+            "subsets": asked.subsets,
+            "rdm": asked.rdm,
+            "statistics": asked.statistics.model_dump(exclude_none=True),
+            "seed": inference.seed,
+            "confidence": inference.confidence,
+        }
+        brains = {region: self.at.brain(region) for region in regions}
+        yield Job("identify", {"brains": brains}, self.at.identification, options)
 
     def _across(self) -> Iterator[Job]:
         scores = {region: self.at.tables(region)["scores"] for region in self.study.regions}
@@ -119,4 +144,6 @@ class Jobs:
             "comparisons": {region: self.at.tables(region)["comparisons"] for region in regions},
             "reports": {region: self.at.report(region) for region in regions},
         }
+        if self.study.options.identify is not None:
+            inputs["identification"] = self.at.identification
         yield Job("index", inputs, f"{self.at.home}/index.html", index_options(self.study))

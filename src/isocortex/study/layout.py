@@ -85,6 +85,11 @@ class Layout:
         """Descriptors of a region by itself."""
         return f"{self.home}/{region}/geometry.nc"
 
+    @property
+    def identification(self) -> str:
+        """How well regions are told from each other across subjects."""
+        return f"{self.home}/identification.nc"
+
     def tables(self, region: str) -> dict[str, str]:
         """The tables of a region."""
         return {name: f"{self.home}/{region}/{name}.parquet" for name in ("scores", "comparisons")}

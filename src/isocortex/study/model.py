@@ -12,8 +12,10 @@ from isocortex.study import options as opt
 from isocortex.study.catalogue import Dataset, dataset_of, read_yaml
 from isocortex.study.explain import parse, unknown
 from isocortex.study.identifiers import check_id, check_unique
+from isocortex.study.identify import check_identify
 from isocortex.study.joint import joint_encoders
 from isocortex.study.regions import RegionPlan, plan_regions
+from isocortex.study.searchlight import check_searchlights
 
 Entry = dict[str, Any]
 
@@ -83,6 +85,8 @@ class Study:
         _check_primary(study)
         _check_decoders(study)
         _check_delays(study)
+        check_identify(study)
+        check_searchlights(study)
         return study
 
     @property
@@ -146,6 +150,12 @@ class Study:
     def families(self, region: str) -> list[str]:
         """Families of metrics that a region is compared by."""
         return sorted({opt.FAMILIES[name] for name in self.metrics(region)})
+
+    def searchlights(self, region: str) -> dict[str, Entry]:
+        """Metrics of a region's searchlight with their options; none where there are only RDMs."""
+        if self.level == "rdm":
+            return {}
+        return _methods(self.options.searchlight, self.regions[region].searchlight, "searchlight", region)
 
     def descriptors(self) -> dict[str, Entry]:
         """Descriptors of geometry with their options; none where there are only RDMs."""
@@ -299,5 +309,5 @@ def _check_decoders(study: Study) -> None:
             for stimuli in study.stimulus_sets:
                 entry = study.dataset.stimuli[stimuli]
                 labels = entry.table.labels if entry.table else []
-                if decoder[key] is not None and entry.simulated is None and decoder[key] not in labels:
+                if decoder[key] is not None and not entry.made and decoder[key] not in labels:
                     raise unknown(f"decode.{name}.{key}", decoder[key], labels, f"label of the stimulus set {stimuli!r}")

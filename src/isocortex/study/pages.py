@@ -36,6 +36,7 @@ def page_options(study: Study, region: str) -> dict[str, Any]:
             "readout": study.readouts(region),
             "decode": study.decoders(),
             "compare": study.metrics(region),
+            "searchlight": study.searchlights(region),
             "geometry": study.descriptors(),
         },
         "splits": study.options.splits.model_dump(),

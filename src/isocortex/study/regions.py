@@ -27,6 +27,7 @@ class RegionPlan:
     encode: dict[str, Any] | None
     readout: dict[str, Any] | None
     compare: dict[str, Any] | None
+    searchlight: dict[str, Any] | None
 
 
 def plan_regions(options: opt.StudyOptions, dataset: Dataset, subjects: dict[str, Any]) -> dict[str, RegionPlan]:
@@ -76,6 +77,7 @@ def _plan(name: str, entry: opt.Region, dataset: Dataset, subjects: dict[str, An
         encode=entry.encode,
         readout=entry.readout,
         compare=entry.compare,
+        searchlight=entry.searchlight,
     )
 
 

@@ -17,8 +17,12 @@ def fetch(at: Layout) -> Iterator[Job]:
     entry = at.study.dataset_entry
     kept = {key: entry[key] for key in ("files", "terms", "root", "version", "licence", "citation")}
     # Of the stimuli only what must be made, not fetched: another label makes no download.
-    made = {name: value for name, value in entry["stimuli"].items() if value.get("simulated")}
-    kept["stimuli"] = {name: {"n": value["n"], "simulated": value["simulated"]} for name, value in made.items()}
+    kept["stimuli"] = {
+        name: {"n": value["n"], kind: value[kind]}
+        for name, value in entry["stimuli"].items()
+        for kind in ("simulated", "digits")
+        if value.get(kind)
+    }
     options = {"name": at.dataset, "entry": kept, "accept_terms": at.study.options.accept_terms}
     yield Job("fetch", {}, at.manifest(), options)
 

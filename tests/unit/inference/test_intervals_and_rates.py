@@ -48,19 +48,77 @@ def test_a_cross_fit_scores_each_choice_on_the_other_half():
     assert layers.vote_shares(np.array([0, 1, 1, 1]), 3).tolist() == [0.25, 0.75, 0.0]
 
 
-def test_few_subjects_resample_stimuli_only_and_many_both():
-    rng = np.random.default_rng(0)
-    draws = rng.normal(size=(500, 3))
-    few = pooling.pool(np.zeros(3), draws, ["a", "b", "c"], 0)
-    assert few.both is None
-    var, dof, generalise = pooling.spread(few, 3, 20)
-    assert (dof, generalise) == (19, "stimulus")
-    assert var == pytest.approx(draws.mean(1).var() * 20 / 19)
-    many = pooling.pool(np.arange(8.0), rng.normal(size=(500, 8)) + np.arange(8.0), list("abcdefgh"), 0)
-    var, dof, generalise = pooling.spread(many, 8, 20)
-    assert (dof, generalise) == (7, "stimulus and subject")
-    assert var >= many.subjects.var() * 8 / 7 - 1e-12
-    assert many.minus(many).both.max() == 0
+def mean_of_pairs(n, sims, alone, together, seed=0, shared=0.0, subjects=1):
+    """Means over pairs of x_i + x_j + e_ij of `subjects`, whose x share a part; and Draws of each, as inference makes them."""
+    rng = np.random.default_rng(seed)
+    first, second = np.triu_indices(n, 1)
+    for _ in range(sims):
+        x = shared * rng.normal(size=(n, 1)) + alone * rng.normal(size=(n, subjects))
+        e = together * rng.normal(size=(len(first), subjects))
+        values = x[first] + x[second] + e
+        counts = np.stack([np.bincount(row, minlength=n) for row in rng.integers(0, n, size=(200, n))])
+
+        def score(weights, values=values):
+            pairs = weights[:, first] * weights[:, second]
+            return pairs @ values / pairs.sum(1, keepdims=True)
+
+        whole, left_out = score(np.ones((1, n)))[0], score(1 - np.eye(n))
+        influence = intervals.influences(whole, left_out)
+        drawn = score(counts)
+        yield whole, pooling.Draws(drawn, drawn, intervals.linear_part(counts, influence), influence)
+
+
+@pytest.mark.parametrize(("alone", "together"), [(1.0, 0.0), (0.0, 1.0), (0.2, 1.0)])
+def test_the_variance_of_a_statistic_of_pairs_is_free_of_bias_and_the_bootstraps_is_not(alone, together):
+    n = 16
+    single, pairs = 4 * alone**2 / n, together**2 / (n * (n - 1) / 2)
+    found = [draws for _, draws in mean_of_pairs(n, 300, alone, together)]
+    assert np.mean([draws.raw_variance()[0] for draws in found]) == pytest.approx(single + pairs, rel=0.15)
+    bootstrap = np.mean([draws.values.var() * n / (n - 1) for draws in found])
+    assert bootstrap == pytest.approx(single + 3 * pairs, rel=0.3)
+    assert all(draws.variance(n) > 0 for draws in found)
+
+
+def test_few_subjects_are_fixed_and_many_are_a_sample():
+    n, shared, alone, together, between = 30, 0.5, 0.5, 0.3, 0.4
+    interaction = 4 * alone**2 / n + together**2 / (n * (n - 1) / 2)
+    rng = np.random.default_rng(5)
+    seen = {3: [], 9: []}
+    for subjects, kept in seen.items():
+        for whole, draws in mean_of_pairs(n, 150, alone, together, shared=shared, subjects=subjects):
+            kept.append(pooling.spread(whole + between * rng.normal(size=subjects), draws, n))
+    assert {found[1:] for found in seen[3]} == {(n - 1, "stimulus")}
+    assert {found[1:] for found in seen[9]} == {(8, "stimulus and subject")}
+    assert np.mean([found[0] for found in seen[3]]) == pytest.approx(4 * shared**2 / n + interaction / 3, rel=0.15)
+    expected = 4 * shared**2 / n + (interaction + between**2) / 9
+    assert np.mean([found[0] for found in seen[9]]) == pytest.approx(expected, rel=0.15)
+
+
+def test_scores_that_are_means_of_stimuli_have_the_variance_of_their_bootstrap():
+    draws = np.random.default_rng(0).normal(size=(500, 3))
+    assert pooling.spread(np.zeros(3), pooling.Draws(draws), 20)[0] == pytest.approx(draws.mean(1).var() * 20 / 19)
+
+
+def test_differences_are_paired_and_choices_add_to_the_variance():
+    (_, a), (_, b) = mean_of_pairs(12, 2, 1.0, 1.0, subjects=2)
+    same = a.minus(a)
+    assert same.variance(12) == 0
+    fewer = pooling.Draws(b.values[:150], b.fixed[:150], b.linear[:150], b.influence)
+    difference = a.minus(fewer)
+    assert difference.values.shape == (150, 2)
+    assert difference.influence == pytest.approx(a.influence - b.influence)
+    assert a.minus(pooling.Draws(b.values)).influence is None
+    moved = pooling.Draws(a.values + np.array([[0.5], [-0.5]] * 100), a.fixed, a.linear, a.influence)
+    ratio = min(a.variance(12) / (a.fixed.mean(axis=1).var() * 12 / 11), 1.0)
+    assert moved.variance(12) == pytest.approx(a.variance(12) + 0.25 * ratio)
+
+
+def test_subjects_on_stimuli_of_their_own_do_not_share_influences():
+    (_, a), (_, b) = (next(iter(mean_of_pairs(n, 1, 1.0, 0.0, seed=n))) for n in (12, 15))
+    both = pooling.joined([a, b])
+    assert both.influence.shape == (27, 2)
+    linear = (a.influence**2).sum() / 4 + (b.influence**2).sum() / 4
+    assert both.raw_variance()[0] == pytest.approx(linear, rel=0.3)
 
 
 def test_intervals_and_tests_of_degenerate_variance_are_defined():

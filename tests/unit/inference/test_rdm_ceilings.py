@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from isocortex.inference import ceilings
+from isocortex.inference.half_repeats import repeat_halves
 from isocortex.similarity import compare_rdms, rdm
 
 
@@ -42,7 +43,7 @@ def test_halves_of_repeats_hold_every_valid_repeat_once():
     rng = np.random.default_rng(0)
     trials = rng.normal(size=(6, 5, 3))
     trials[2, 3:] = np.nan
-    halves = ceilings.repeat_halves(trials, 4, 0)
+    halves = repeat_halves(trials, 4, 0)
     assert halves.shape == (4, 2, 6, 3)
     assert (2 * halves[:, 0, 0] + 3 * halves[:, 1, 0]) / 5 == pytest.approx(np.broadcast_to(trials[0].mean(0), (4, 3)))
     assert (halves[:, 0, 2] + 2 * halves[:, 1, 2]) / 3 == pytest.approx(np.broadcast_to(trials[2, :3].mean(0), (4, 3)))
@@ -51,13 +52,13 @@ def test_halves_of_repeats_hold_every_valid_repeat_once():
 def test_a_single_subjects_ceiling_is_the_root_of_spearman_brown():
     rng = np.random.default_rng(0)
     trials = rng.normal(size=(20, 1, 12)) + 0.7 * rng.normal(size=(20, 4, 12))
-    halves = torch.as_tensor(rdm(ceilings.repeat_halves(trials, 5, 0)))
+    halves = torch.as_tensor(rdm(repeat_halves(trials, 5, 0)))
     found = ceilings.split_half(halves, None, "rho_a", 0)
     r = np.mean([float(compare_rdms(a, b, "rho_a")) for a, b in halves])
     assert found.low[0] == pytest.approx(np.sqrt(2 * r / (1 + r)))
     assert found.p() < 0.01
     masked = ceilings.split_half(halves, np.arange(20) % 2 == np.zeros((5, 1)), "rho_a", 0)
     assert masked.low[0] == pytest.approx(found.low[0], abs=0.15)
-    noise = [torch.as_tensor(rdm(ceilings.repeat_halves(rng.normal(size=(20, 4, 12)), 2, 0))) for _ in range(7)]
+    noise = [torch.as_tensor(rdm(repeat_halves(rng.normal(size=(20, 4, 12)), 2, 0))) for _ in range(7)]
     assert np.median([ceilings.split_half(halves, None, "rho_a", 0).p() for halves in noise]) > 0.1
     assert np.isnan(ceilings.none(1, "no repeats").p())

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from isocortex.inference.comparisons import Candidate, compare_models
+from isocortex.inference.pooling import Draws
 from isocortex.inference.rows import COMPARISON_COLUMNS, new_comparison, new_row, to_frame
 from isocortex.inference.verdict import verdict
 
@@ -49,8 +50,16 @@ def test_a_region_without_ceiling_says_so_and_distances_rank_upward():
     assert judged([]).reason == "no model was scored by rsa"
 
 
+def test_a_low_ceiling_above_its_null_is_weak_and_said():
+    weak = judged([row("a", 0.03, family="rdm", ceiling_low=0.06, ceiling_p=0.01)])
+    assert (weak.best, weak.weak) == ("a", 0.06)
+    assert weak.reason.endswith("; weak signal: the lower ceiling is 0.06")
+    assert judged([row("a", 0.03, family="rdm", ceiling_low=0.2, ceiling_p=0.01)]).weak is None
+    assert judged([row("a", 0.03, family="rdm", ceiling_low=0.06, ceiling_p=0.2)]).weak is None
+
+
 def candidate(model, scores, draws, subjects=("S1", "S2"), n=30):
-    return Candidate(model, tuple(subjects), np.array(scores), draws, None, n, 0)
+    return Candidate(model, tuple(subjects), np.array(scores), Draws(draws), n)
 
 
 def test_models_are_compared_by_the_draws_that_they_share():

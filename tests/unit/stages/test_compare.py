@@ -116,10 +116,11 @@ def test_eight_subjects_with_rdms_get_the_dual_bootstrap(tmp_path):
     data, _ = cell(tmp_path, subjects, layers, ids, level="rdm", metrics={"rsa": {"compare": "spearman"}})
     row = chosen_rows(data)["all"]
     assert row["score"] == pytest.approx(np.mean([compare_rdms(v, base, "spearman") for v in vectors]))
-    assert row["ci_kind"].startswith("dual bootstrap")
+    assert row["ci_kind"].startswith("subjects, jackknife and bootstrap of stimuli")
     assert row["generalise"] == "stimulus and subject"
     assert row["n_neuroids"] is None
-    assert {"draws_stimuli", "draws_subjects"} <= set(data.data_vars)
+    assert {"draws", "draws_fixed", "draws_linear", "influence"} <= set(data.data_vars)
+    assert data["influence"].shape == (1, 9, 12)
 
 
 def test_subjects_with_other_stimuli_are_scored_on_their_own(tmp_path):
@@ -172,3 +173,48 @@ def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path):
     assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="found none of the subjects"):
         cell(tmp_path, {}, layers, ids)
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("rsa", {"rdm": "crossnobis", "compare": "pearson"}),
+        ("rsa", {"rdm": "mahalanobis", "compare": "whitened_cosine"}),
+        ("rsa", {"rdm": "euclidean", "compare": "bures"}),
+        ("rsa", {"rdm": "euclidean", "compare": "tau_b"}),
+        ("rsa", {"model": "weighted"}),
+        ("rsa", {"model": "interpolated", "compare": "pearson"}),
+        ("trsa", {}),
+        ("trsa", {"thresholds": "nested", "step": 0.25}),
+        ("trsa", {"thresholds": "topology", "compare": "cosine"}),
+        ("trsa", {"transform": "sigmoid"}),
+        ("geodesic_rsa", {}),
+    ],
+)
+@pytest.mark.parametrize("n_subjects", [1, 2])
+def test_every_way_to_compare_finds_the_layer_that_drives_the_region(tmp_path, method, options, n_subjects):
+    layers, rng = world(11)
+    ids = stimulus_ids(N)
+    subjects = {f"S{k}": subject_patterns(responses(layers["middle"], rng, repeats=6, p=30), ids) for k in range(n_subjects)}
+    data, _ = cell(tmp_path, subjects, layers, ids, metrics={method: options})
+    row = chosen_rows(data)["all"]
+    shares = json.loads(row["layer_votes"])
+    assert max(shares, key=shares.get) == "middle"
+    assert row["layer"] == options.get("model", "middle")
+    assert row["p"] < 0.02
+    assert row["ceiling_p"] < 0.05
+    assert row["ci_low"] < row["score"] < row["ci_high"]
+    assert row["calibrated"] > 0.1
+    assert row["normalized"] > 0.2
+    every = rows_from_json(data.attrs["rows"])
+    assert len({(r["subject"], r["layer"]) for r in every}) == len(every)
+    if options.get("thresholds") in ("nested", "topology"):
+        assert "thresholds in the draws: rgtm(" in row["note"]
+
+
+def test_the_options_of_an_rdm_say_what_they_need(tmp_path):
+    layers, rng = world(12)
+    ids = stimulus_ids(N)
+    subjects = {"S1": subject_patterns(responses(layers["middle"], rng, repeats=1), ids)}
+    with pytest.raises(DataError, match="region 'V4', subject 'S1': rdm crossnobis: found 1 repeat of the stimuli"):
+        cell(tmp_path, subjects, layers, ids, metrics={"rsa": {"rdm": "crossnobis"}})

@@ -89,7 +89,11 @@ BAD: list[tuple[str, Any, str]] = [
     ("dataset/level", "rdm", "rdm goes with level: rdm"),
     ("dataset", "haxby2001_25mm", "haxby2001_25mm.stimuli: missing; a data set that lists only files"),
     ("dataset/regions", {}, "dataset.regions: missing; a data set that lists only files"),
-    ("dataset/stimuli/all", {"n": 3}, "says only n; give ids, images, table or simulated"),
+    (
+        "dataset/stimuli/all",
+        {"n": 3},
+        "says only n; give ids, images, table, simulated or digits, or numbered: true",
+    ),
 ]
 
 
@@ -134,8 +138,9 @@ def test_a_twin_takes_what_it_does_not_say(mapping: dict[str, Any]) -> None:
 def test_options_of_one_region_leave_the_others(mapping: dict[str, Any]) -> None:
     mapping["regions"] = {"V1": {"compare": {"rsa": {"compare": "tau_a"}}}, "both": {"any_of": ["V1", "V4"]}}
     study = Study.from_mapping(mapping)
-    assert study.metrics("V1")["rsa"] == {"rdm": "correlation", "compare": "tau_a"}
-    assert study.metrics("both")["rsa"] == {"rdm": "correlation", "compare": "rho_a"}
+    defaults = {"noise": "shrinkage_diag", "model": "selected"}
+    assert study.metrics("V1")["rsa"] == {"rdm": "correlation", "compare": "tau_a", **defaults}
+    assert study.metrics("both")["rsa"] == {"rdm": "correlation", "compare": "rho_a", **defaults}
     assert study.regions["both"].anywhere == [{"roi": ["V1"]}, {"roi": ["V4"]}]
 
 

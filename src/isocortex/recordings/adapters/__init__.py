@@ -11,4 +11,5 @@ ADAPTERS: Mapping[str, str] = {
     "netcdf": "isocortex.recordings.adapters.patterns:load",
     "rdm": "isocortex.recordings.adapters.rdm:load",
     "simulated": "isocortex.recordings.simulated:load",
+    "networks": "isocortex.recordings.networks:load",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,16 +25,17 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
 
     Parameters
     ----------
-    spec : {adapter, path, key, dims, stimulus_id, neuroid: {label: {key | value | path}}, session, run}. `dims` names the
-        dimensions of the array in its own order: stimulus, repeat (optional) and neuroid, or presentation and neuroid. Rows
-        along `stimulus` are in the order of the stimulus table; NaN over all neuroids is a presentation that did not happen.
+    spec : {adapter, path, key, dims, stimulus_id, neuroid: {label: {key | value | path}}, session, run, affine, shape}.
+        `dims` names the dimensions of the array in its own order: stimulus, repeat (optional) and neuroid, or presentation and
+        neuroid. Rows along `stimulus` are in the order of the stimulus table; NaN over all neuroids is a presentation that did
+        not happen. The neuroids' x, y and z are in mm; `affine` (4, 4) and `shape` (3,) are of the volume they are voxels of.
     root : the data set's folder.
     stimuli_table : the subject's stimulus set; its `stimulus_id` column is used.
 
     Returns
     -------
     Dataset with `response` (presentation, neuroid) float32, coords stimulus_id, repeat, session, run and neuroid_id, x, y, z
-    and every label.
+    and every label; attrs affine and shape as JSON where they are given.
 
     Raises
     ------
@@ -63,6 +65,7 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
             **{name: ("presentation", column) for name, column in kept.items()},
             **{name: ("neuroid", column) for name, column in _neuroids(spec, root, values.shape[1]).items()},
         },
+        attrs=_volume(spec, root),
     )
 
 
@@ -160,6 +163,20 @@ def _run_numbers(runs: np.ndarray) -> np.ndarray:
         return np.asarray([int(run) if run else 0 for run in runs], dtype=np.int64)
     except ValueError:
         return np.unique(runs, return_inverse=True)[1].astype(np.int64)
+
+
+def _volume(spec: Mapping[str, Any], root: Path) -> dict[str, str]:
+    """The affine and the shape of the volume that neuroids are voxels of, where they are given, as JSON."""
+    found = {}
+    for name, size, kind, cast in (("affine", 16, "buif", float), ("shape", 3, "ui", int)):
+        if place := spec.get(name):
+            values = _place(place, spec, root, name)
+            if values.size != size or values.dtype.kind not in kind:
+                expected = f"{size} {'numbers' if cast is float else 'whole numbers'}"
+                where = f"subject array {spec['path']}, {name}"
+                raise DataError(f"{where}: found {values.dtype} {values.shape}, expected {expected}; correct 'key'")
+            found[name] = json.dumps([cast(value) for value in values.ravel()])
+    return found
 
 
 def _neuroids(spec: Mapping[str, Any], root: Path, n: int) -> dict[str, np.ndarray]:

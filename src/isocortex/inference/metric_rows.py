@@ -1,0 +1,252 @@
+"""Rows and arrays of a cell of comparisons, one method, all subjects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isocortex.inference.blocks import Evaluated, Settings
+from isocortex.inference.intervals import interval
+from isocortex.inference.nulls import extreme95, p_value
+from isocortex.inference.pooling import ENOUGH_SUBJECTS, Draws, joined, spread
+from isocortex.inference.rows import new_row
+from isocortex.inference.subjects import prevalence_note
+
+SIGNAL = 0.05
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a row says beside its numbers: constant columns, per-subject counts, layers, and notes on layers left out."""
+
+    common: Mapping[str, Any]
+    counts: Mapping[str, Mapping[str, Any]]
+    layers: tuple[str, ...]
+    contaminated: frozenset[str]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Rows, draws, and arrays by subject (last: "all"): layer scores (S + 1, L), chosen layers (S + 1,)."""
+
+    rows: list[dict[str, Any]]
+    subjects: list[str]
+    draws: Draws
+    layers: tuple[str, ...]
+    layer_score: np.ndarray
+    chosen: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    score: float
+    tested: float
+    null: np.ndarray
+    low: float
+    high: float
+    ceiling_p: float
+    var: float
+    dof: int
+    generalise: str
+    n_draws: int
+    votes: np.ndarray
+    kind: str
+    resampled: str
+
+    @property
+    def reference(self) -> float:
+        """What a normalized score is measured with: the lower ceiling of RDMs, else the region's agreement with itself."""
+        return self.low if self.kind == "rdm" else self.high
+
+    @property
+    def higher_is_closer(self) -> bool:
+        return self.kind != "distance"
+
+
+def build(evaluated: list[Evaluated], context: Context, settings: Settings) -> Cell:
+    """Rows of every subject and of "all" from the blocks of a method (one block, or one per subject)."""
+    subjects = [name for item in evaluated for name in item.block.subjects]
+    n_null = min(len(item.null) for item in evaluated)
+    score = np.concatenate([item.score for item in evaluated])
+    draws = joined([item.draws for item in evaluated])
+    null = np.concatenate([item.null[:n_null] for item in evaluated], axis=1)
+    layer_score = np.concatenate([item.layer_scores for item in evaluated])
+    votes = np.concatenate([item.votes for item in evaluated])
+    chosen = np.concatenate([item.chosen for item in evaluated])
+    chosen_all = int(np.argmax(np.bincount(chosen, minlength=len(context.layers)) + 0.5 * votes.mean(axis=0)))
+    numbers = _subject_numbers(evaluated, draws, null, votes)
+    numbers.append(_all_numbers(evaluated, score, null, draws, votes))
+    notes = [_subject_note(item, s) for item in evaluated for s in range(len(item.block.subjects))]
+    notes.append(_all_note(evaluated, [_p(n) for n in numbers[:-1]]))
+    chosen = np.append(chosen, chosen_all)
+    layer_score = np.vstack([layer_score, layer_score.mean(axis=0)])
+    rows = []
+    null_kind, ceiling_kind, mixture = evaluated[0].null_kind, evaluated[0].ceiling.kind, evaluated[0].mixture
+    for k, name in enumerate([*subjects, "all"]):
+        shared = _identity(name, subjects, context)
+        rows.extend(
+            new_row(**shared, layer=layer, score=layer_score[k, index])
+            for index, layer in enumerate(context.layers)
+            if mixture or index != chosen[k]
+        )
+        kinds = {"null_kind": null_kind, "ceiling_kind": ceiling_kind}
+        layer = mixture or context.layers[chosen[k]]
+        rows.append(_full_row({**shared, **kinds}, layer, numbers[k], notes[k], context, settings))
+    return Cell(rows, subjects, draws, context.layers, layer_score, chosen)
+
+
+def _subject_numbers(evaluated: list[Evaluated], draws: Draws, null: np.ndarray, votes: np.ndarray) -> list[_Numbers]:
+    numbers: list[_Numbers] = []
+    for item in evaluated:
+        n = len(item.block.stimulus_ids)
+        for s in range(len(item.block.subjects)):
+            k = len(numbers)
+            var = draws.variance(n, k)
+            ceiling = item.ceiling
+            low, high, p = float(ceiling.low[s]), float(ceiling.high[s]), ceiling.p(s)
+            numbers.append(
+                _Numbers(
+                    score=float(item.score[s]),
+                    tested=float(item.tested[s]),
+                    null=null[:, k],
+                    low=low,
+                    high=high,
+                    ceiling_p=p,
+                    var=var,
+                    dof=n - 1,
+                    generalise="stimulus",
+                    n_draws=len(draws.values),
+                    votes=votes[k],
+                    kind=item.block.kind,
+                    resampled=item.resampled,
+                )
+            )
+    return numbers
+
+
+def _all_numbers(evaluated: list[Evaluated], score: np.ndarray, null: np.ndarray, draws: Draws, votes: np.ndarray) -> _Numbers:
+    n = min(len(item.block.stimulus_ids) for item in evaluated)
+    var, dof, generalise = spread(score, draws, n)
+    low = float(np.mean(np.concatenate([item.ceiling.low for item in evaluated])))
+    high = float(np.mean(np.concatenate([item.ceiling.high for item in evaluated])))
+    p = float("nan")
+    if all(item.ceiling.null.size for item in evaluated):
+        observed = np.concatenate([item.ceiling.observed for item in evaluated])
+        closer = evaluated[0].ceiling.higher_is_closer
+        null_ceiling = np.concatenate([i.ceiling.null for i in evaluated], axis=1).mean(axis=1)
+        p = float(p_value(observed.mean(), null_ceiling, higher_is_closer=closer))
+    tested = float(np.mean(np.concatenate([item.tested for item in evaluated])))
+    return _Numbers(
+        score=float(score.mean()),
+        tested=tested,
+        null=null.mean(axis=1),
+        low=low,
+        high=high,
+        ceiling_p=p,
+        var=var,
+        dof=dof,
+        generalise=generalise,
+        n_draws=len(draws.values),
+        votes=votes.mean(axis=0),
+        kind=evaluated[0].block.kind,
+        resampled=evaluated[0].resampled,
+    )
+
+
+def _p(numbers: _Numbers) -> float:
+    return float(p_value(numbers.tested, numbers.null, higher_is_closer=numbers.higher_is_closer))
+
+
+def _variant_note(shares: np.ndarray, variants: tuple[str, ...]) -> str:
+    """Which variants were chosen in the draws; nothing where there is one."""
+    if len(variants) == 1:
+        return ""
+    order = np.argsort(-shares, kind="stable")
+    chosen = [f"{variants[v]} {shares[v]:.0%}" for v in order[:3] if shares[v] > 0]
+    return f"thresholds in the draws: {', '.join(chosen)}"
+
+
+def _subject_note(item: Evaluated, subject: int) -> str:
+    variants = _variant_note(item.variant_votes[subject], item.block.variants)
+    return "; ".join(part for part in (item.choice, variants, item.ceiling.note) if part)
+
+
+def _all_note(evaluated: list[Evaluated], p: list[float]) -> str:
+    shares = np.concatenate([item.variant_votes for item in evaluated]).mean(axis=0)
+    parts = [evaluated[0].choice, _variant_note(shares, evaluated[0].block.variants)]
+    if len(p) == 1:
+        parts.append("does not generalise to other subjects")
+    elif len(p) < ENOUGH_SUBJECTS:
+        parts.extend([prevalence_note(p), "interval over stimuli, subjects fixed"])
+    else:
+        parts.append(prevalence_note(p))
+    parts.extend(sorted({item.ceiling.note for item in evaluated if item.ceiling.note}))
+    return "; ".join(part for part in parts if part)
+
+
+def _identity(subject: str, subjects: list[str], context: Context) -> dict[str, Any]:
+    contaminated = bool(context.contaminated.intersection(subjects if subject == "all" else [subject]))
+    return {**context.common, **context.counts[subject], "subject": subject, "contaminated": contaminated}
+
+
+def normalized(score: float, chance: float, reference: float, p: float, kind: str = "rdm") -> tuple[float, str]:
+    """A score between chance and the ceiling, missing with a reason where there is no ceiling or no signal under it.
+
+    RDMs: score / ceiling. Patterns: (score − chance)/(ceiling − chance); distances: (chance − score)/(chance − ceiling).
+    Noted above 1.
+    """
+    if not np.isfinite(reference) or not np.isfinite(p):
+        return float("nan"), ""
+    above = reference if kind == "rdm" else (reference - chance) * (1.0 if kind == "pattern" else -1.0)
+    if p >= SIGNAL or above <= 0.0:
+        return float("nan"), f"no reliable signal (ceiling {reference:.3f}, p = {p:.3f})"
+    value = (score if kind == "rdm" else (score - chance) * (1.0 if kind == "pattern" else -1.0)) / above
+    return value, "above the ceiling" if value > 1.0 else ""
+
+
+# How stimuli were drawn, by the kind of resampling; with subjects drawn, too, where there are enough.
+RESAMPLED = {
+    "pair_weights": ("jackknife and bootstrap of stimuli", "subjects, jackknife and bootstrap of stimuli"),
+    "mask_duplicates": ("bootstrap of stimuli without copies", "subjects, bootstrap of stimuli without copies"),
+    "subsample": ("80 % subsamples of stimuli", "subjects, 80 % subsamples of stimuli"),
+    "jackknife": ("jackknife of stimuli", "subjects, jackknife of stimuli"),
+}
+
+
+def _full_row(
+    shared: Mapping[str, Any], layer: str, numbers: _Numbers, note: str, context: Context, settings: Settings
+) -> dict[str, Any]:
+    null_mean = float(numbers.null.mean())
+    value, remark = normalized(numbers.score, null_mean, numbers.reference, numbers.ceiling_p, numbers.kind)
+    ci_low, ci_high = interval(numbers.score, numbers.var, numbers.dof, settings.confidence)
+    contaminated = "contaminated: shown, not tested" if shared["contaminated"] else ""
+    resampled = RESAMPLED[numbers.resampled]["subject" in numbers.generalise]
+    best = 1.0 if numbers.higher_is_closer else 0.0
+    return new_row(
+        **shared,
+        layer=layer,
+        score=numbers.score,
+        calibrated=(numbers.score - null_mean) / (best - null_mean),
+        normalized=value,
+        ceiling_low=numbers.low,
+        ceiling_high=numbers.high,
+        ceiling_ref=numbers.reference,
+        ceiling_p=numbers.ceiling_p,
+        null_mean=null_mean,
+        null_extreme95=extreme95(numbers.null, higher_is_closer=numbers.higher_is_closer),
+        n_null=len(numbers.null),
+        p=None if shared["contaminated"] else _p(numbers),
+        ci_low=ci_low,
+        ci_high=ci_high,
+        ci_kind=f"{resampled} of {numbers.n_draws} draws, t({numbers.dof})",
+        generalise=numbers.generalise,
+        is_chosen=True,
+        layer_votes=json.dumps({name: round(float(v), 4) for name, v in zip(context.layers, numbers.votes, strict=True)}),
+        seed=settings.seed,
+        note="; ".join(part for part in (note, remark, contaminated, *context.notes) if part),
+    )
