@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from populations import Population, samples
 from scipy.special import stdtrit
-from world import ENOUGH_SUBJECTS, difference, judge, rdms, score, without_ceilings
+from world import ENOUGH_SUBJECTS, difference, in_minutes, judge, rdms, score
 
 N_STUDIES, N_TRUTH = 2000, 500
 ALPHA = 0.05
@@ -64,7 +64,7 @@ def _study(case: Case, stimuli, patterns: np.ndarray, seed: int) -> list[float]:
 def simulate(case: Case, n_studies: int = N_STUDIES, n_truth: int = N_TRUTH, seed: int = 1) -> Rates:
     """Rates over `n_studies` studies; the population value is the mean of `n_truth` others, which moves coverage by < .001."""
     n, population = case.population.n_stimuli, case.population
-    with without_ceilings():
+    with in_minutes():
         truth = np.mean([
             score(rdms(patterns, case.method), rdms(stimuli.a, case.method), n, case.compare, number)
             for number, (stimuli, patterns) in enumerate(samples(population, n_truth, seed + 1))

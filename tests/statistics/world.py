@@ -11,18 +11,19 @@ from unittest import mock
 import numpy as np
 import torch
 
-from isocortex.inference import ceilings
-from isocortex.inference.blocks import Settings, evaluate
+from isocortex.inference import blocks, ceilings
+from isocortex.inference.blocks import evaluate
 from isocortex.inference.comparisons import Candidate, compare_models
 from isocortex.inference.metric_rows import Context, build
 from isocortex.inference.pooling import ENOUGH_SUBJECTS
 from isocortex.inference.rdm_blocks import RdmBlock
+from isocortex.inference.table_draws import Settings
 from isocortex.similarity import rdm
 from isocortex.similarity.comparators import comparator
 
-__all__ = ["ENOUGH_SUBJECTS", "ceiling_p", "difference", "judge", "rdms", "score", "without_ceilings"]
+__all__ = ["ENOUGH_SUBJECTS", "ceiling_p", "difference", "in_minutes", "judge", "rdms", "score"]
 
-DRAWS, PERMUTATIONS = 200, 199
+DRAWS, PERMUTATIONS, SPLITS = 200, 199, 4
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ def rdms(patterns: np.ndarray, method: str) -> torch.Tensor:
 
 
 @contextmanager
-def without_ceilings() -> Iterator[None]:
-    """Ceilings cost more than all else, and nothing but their own p depends on them."""
-    with mock.patch.object(ceilings, "leave_one_subject_out", lambda brain, *_: ceilings.none(len(brain), "")):
+def in_minutes() -> Iterator[None]:
+    """Without ceilings, on which nothing but their own p depends; layers of one subject chosen in fewer splits."""
+    nothing = mock.patch.object(ceilings, "leave_one_subject_out", lambda brain, *_: ceilings.none(len(brain), ""))
+    with nothing, mock.patch.object(blocks, "N_SPLITS", SPLITS):
         yield
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from chromium import check_page
 
 from isocortex.inference.rows import COMPARISON_COLUMNS, SCORE_COLUMNS
+from isocortex.storage.tables import read_netcdf
 
 
 def answer(folder: Path, region: str, method: str, subject: str = "all") -> pd.DataFrame:
@@ -109,6 +111,27 @@ def test_net2brain78_claims_nothing_without_signal_and_little_with_little(real_s
     page = (folder / "T2_IT" / "report.html").read_text()
     assert "No reliable signal" not in page
     assert "The signal is weak: the lower ceiling is 0.06" in page
+
+
+@pytest.mark.xdist_group("rdm92")
+def test_evc_and_it_are_told_apart_in_other_people(real_studies: dict[str, Path], mirror: Path) -> None:
+    found = read_netcdf(real_studies["rdm92"] / "identification.nc")
+    # Seen with plain tools and other subsets of 10, 15, 20, 30 stimuli, and with all 92.
+    assert found["accuracy"].sel(statistic="rsa").to_numpy().ravel() == pytest.approx([0.79, 0.85, 0.86, 0.90, 0.93], abs=0.04)
+    whole = [np.load(mirror / "cichy2014_rdm92" / f"fmri_{region}.npz")["rdm"] for region in ("EVC", "IT")]
+    rows = np.stack([rdms[:, *np.triu_indices(92, 1)] for rdms in whole], axis=1).astype(float)
+    rows -= rows.mean(axis=2, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+    right = []
+    for person in range(15):
+        means = np.delete(rows, person, axis=0).mean(axis=0)
+        near = np.linalg.norm(rows[person][:, None] - means[None], axis=2).argmin(axis=1)
+        right += [near[0] == 0, near[1] == 1]
+    assert float(found["accuracy"].sel(statistic="rsa", size=92, noise=0)) == pytest.approx(np.mean(right))
+    # Trials that two regions of a person share look like shared geometry: .29 within, .08 between (ranks).
+    assert float(found["within"][0, 1]) == pytest.approx(0.29, abs=0.01)
+    assert float(found["between"][0, 1]) == pytest.approx(0.08, abs=0.01)
+    assert 'id="identification"' in (real_studies["rdm92"] / "index.html").read_text()
 
 
 @pytest.mark.study

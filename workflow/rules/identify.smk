@@ -12,7 +12,7 @@ rule identify:
         "results/{study}/logs/identify.log",
     benchmark:
         "results/{study}/benchmarks/identify.tsv"
-    threads: cores("identify", IDENTIFY)
+    threads: 1
     resources:
         mem_mb=memory("identify", IDENTIFY),
         runtime=runtime("identify", IDENTIFY),

@@ -5,7 +5,6 @@ Candidates are layers, or layers × variants of a method (thresholds): what is c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,9 +14,9 @@ import numpy as np
 from isocortex.inference import layers, nulls
 from isocortex.inference.ceilings import Ceiling
 from isocortex.inference.crossfit import cross_fit, cross_fit_null
-from isocortex.inference.intervals import influences, linear_part
 from isocortex.inference.pooling import Draws
-from isocortex.inference.resampling import as_bootstrap, draws_of, halves
+from isocortex.inference.resampling import halves
+from isocortex.inference.table_draws import Drawn, Settings, as_draws, drawn_counts, left_out, n_permutations, null_values
 from isocortex.inference.tables import Table
 
 N_SPLITS = 20
@@ -25,16 +24,6 @@ N_SPLITS = 20
 _HALVED = 0.4
 # The fewest stimuli that are split to choose a layer.
 FEWEST_TO_SPLIT = 6
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the inference needs to know; `permutations` None means by cost and until precise enough."""
-
-    draws: int = 1000
-    permutations: int | None = None
-    seed: int = 0
-    confidence: float = 0.95
 
 
 class Compared(Protocol):
@@ -102,63 +91,6 @@ def evaluate(block: Compared, settings: Settings) -> Evaluated:
     return chooser(block, table, settings)
 
 
-def _counts(block: Compared, table: Table, settings: Settings) -> tuple[np.ndarray, float]:
-    n_draws = min(settings.draws, table.most_draws())
-    return draws_of(table.resample, block.stimulus_ids, n_draws, settings.seed)
-
-
-def n_permutations(table: Table, settings: Settings, times: int = 1) -> int:
-    """Permutations: as many as asked for, else by the table's cost."""
-    return settings.permutations if settings.permutations is not None else table.most_permutations(times)
-
-
-def _null(table: Table, settings: Settings, statistic: Callable[[np.ndarray], np.ndarray], observed: np.ndarray) -> np.ndarray:
-    """Null values (P, S) of `statistic`, which maps scores (P, S, C) to (P, S): a few first, more where they decide."""
-    limit = n_permutations(table, settings)
-    side = math.isqrt(max(limit - 1, 0)) + 1
-    order = nulls.permutations(table.shape[0], 2 * side, settings.seed)
-    enough, stage = nulls.first_stage(table.cost)
-    first = math.isqrt(stage - 1) + 1 if settings.permutations is None else side
-    null = np.empty((0, table.shape[1]))
-    for size in sorted({min(first, side), side}):
-        scores = table.permuted((order[0 : 2 * size : 2], order[1 : 2 * size : 2]))
-        null = statistic(scores)[: limit if size == side else stage]
-        closer = table.higher_is_closer
-        reached = [
-            *nulls.exceedances(observed, null, higher_is_closer=closer),
-            nulls.exceedances(observed.mean(), null.mean(axis=1), higher_is_closer=closer),
-        ]
-        if np.all(np.asarray(reached) >= enough):
-            break
-    return null
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """Draws (D, S) with choices made `anew` and with those of the whole sample (`fixed`); scores of the whole sample with the
-    draws' choices (`moved`); scores (n, S) without each stimulus, with the choices of the whole sample."""
-
-    anew: np.ndarray
-    fixed: np.ndarray
-    moved: np.ndarray
-    left_out: np.ndarray
-
-
-def _draws(drawn: _Drawn, score: np.ndarray, counts: np.ndarray, kind: str, factor: float) -> Draws:
-    """Draws (D, S) of a score (S,) from multiplicities (D, n), and what their variance is made of."""
-    n = counts.shape[1]
-    if kind != "pair_weights":
-        # Subsets of stimuli have no weights to be linear in: their variance is that of a delete-d jackknife.
-        return Draws(as_bootstrap(drawn.anew, score, kind, factor, n))
-    influence = influences(score, drawn.left_out)
-    return Draws(drawn.fixed + drawn.moved - score, drawn.fixed, linear_part(counts, influence), influence)
-
-
-def _left_out(table: Table, n: int) -> np.ndarray:
-    """Scores (n, S, C) without each stimulus; empty for tables that draw subsets."""
-    return table.drawn(1 - np.eye(n, dtype=np.int64)) if table.resample == "pair_weights" else np.empty((0, *table.shape[1:]))
-
-
 def _split(values: np.ndarray, n_layers: int) -> np.ndarray:
     """(…, V·L) as (…, V, L)."""
     return values.reshape(*values.shape[:-1], -1, n_layers)
@@ -168,14 +100,14 @@ def _on_other_subjects(block: Compared, table: Table, settings: Settings) -> Eva
     closer, scores = table.higher_is_closer, table.scores()
     n_layers = table.shape[2] // len(block.variants)
     score, chosen = layers.on_other_subjects(scores, higher_is_closer=closer)
-    counts, factor = _counts(block, table, settings)
+    counts, factor = drawn_counts(block.stimulus_ids, table, settings)
     candidate_draws = table.drawn(counts)
     values, drawn = layers.on_other_subjects(candidate_draws, higher_is_closer=closer)
     own = (..., np.arange(len(score)), chosen)
     moved = scores[np.arange(len(score)), drawn]
-    parts = _Drawn(values, candidate_draws[own], moved, _left_out(table, table.shape[0])[own])
-    draws = _draws(parts, score, counts, table.resample, factor)
-    null = _null(table, settings, lambda s: layers.on_other_subjects(s, higher_is_closer=closer)[0], score)
+    parts = Drawn(values, candidate_draws[own], moved, left_out(table, table.shape[0])[own])
+    draws = as_draws(parts, score, counts, table.resample, factor)
+    null = null_values(table, settings, lambda s: layers.on_other_subjects(s, higher_is_closer=closer)[0], score)
     variant = chosen // n_layers
     votes = np.stack([layers.vote_shares(drawn[:, s], table.shape[2]) for s in range(len(score))])
     single = table.shape[2] == 1
@@ -232,7 +164,7 @@ def _alone(block: Compared, table: Table, settings: Settings) -> Evaluated:
     choice = f"{what} chosen on half of the stimuli and scored on the other, {N_SPLITS} splits"
     if masks is None:
         choice = "one layer" if n_candidates == 1 else f"{what} chosen on the scored stimuli: too few to split"
-    counts, factor = _counts(block, table, settings)
+    counts, factor = drawn_counts(block.stimulus_ids, table, settings)
     drawn, votes = found.drawn(counts)
     variant = found.chosen // n_layers
     return Evaluated(
@@ -243,7 +175,7 @@ def _alone(block: Compared, table: Table, settings: Settings) -> Evaluated:
         tested=found.tested,
         null=found.null,
         null_kind=_null_kind(block, n_layers),
-        draws=_draws(drawn, found.centre, counts, table.resample, factor),
+        draws=as_draws(drawn, found.centre, counts, table.resample, factor),
         votes=_split(votes, n_layers).sum(axis=0)[None],
         variant_votes=_split(votes, n_layers).sum(axis=1)[None],
         ceiling=_chosen_ceiling(block, variant, masks, settings),
@@ -263,7 +195,7 @@ class _Alone:
     tested: np.ndarray
     null: np.ndarray
     centre: np.ndarray
-    drawn: Callable[[np.ndarray], tuple[_Drawn, np.ndarray]]
+    drawn: Callable[[np.ndarray], tuple[Drawn, np.ndarray]]
 
 
 def _chosen_alone(table: Table, settings: Settings) -> _Alone:
@@ -273,15 +205,15 @@ def _chosen_alone(table: Table, settings: Settings) -> _Alone:
     score = scores[0, chosen]
     pick: Callable[..., np.ndarray] = np.max if closer else np.min
 
-    def drawn(counts: np.ndarray) -> tuple[_Drawn, np.ndarray]:
+    def drawn(counts: np.ndarray) -> tuple[Drawn, np.ndarray]:
         values = table.drawn(counts)[:, 0]
         winners = layers.best(values, higher_is_closer=closer)
         anew = np.take_along_axis(values, winners[:, None], axis=1)
-        left_out = _left_out(table, table.shape[0])[:, 0, chosen]
+        without = left_out(table, table.shape[0])[:, 0, chosen]
         moved = scores[0, winners][:, None]
-        return _Drawn(anew, values[:, chosen], moved, left_out), layers.vote_shares(winners, table.shape[2])
+        return Drawn(anew, values[:, chosen], moved, without), layers.vote_shares(winners, table.shape[2])
 
-    return _Alone(score, chosen, score, _null(table, settings, lambda s: pick(s, axis=2), score), score, drawn)
+    return _Alone(score, chosen, score, null_values(table, settings, lambda s: pick(s, axis=2), score), score, drawn)
 
 
 def _cross_fitted(table: Table, masks: np.ndarray, settings: Settings) -> _Alone:
@@ -290,14 +222,14 @@ def _cross_fitted(table: Table, masks: np.ndarray, settings: Settings) -> _Alone
     orders = nulls.permutations(n, n_permutations(table, settings, 6 * N_SPLITS), settings.seed)
     tested, null = cross_fit_null(table, masks, orders)
 
-    def drawn(counts: np.ndarray) -> tuple[_Drawn, np.ndarray]:
+    def drawn(counts: np.ndarray) -> tuple[Drawn, np.ndarray]:
         some = masks[: _n_splits(table, len(counts))]
         fixed = cross_fit(table, once, some).chosen
         anew = cross_fit(table, counts, some, fixed)
-        left_out = np.empty((0, 1))
+        without = np.empty((0, 1))
         if table.resample == "pair_weights":
-            left_out = cross_fit(table, 1 - np.eye(n, dtype=np.int64), some, fixed).fixed[:, None]
-        return _Drawn(anew.values[:, None], anew.fixed[:, None], anew.moved[:, None], left_out), anew.votes
+            without = cross_fit(table, 1 - np.eye(n, dtype=np.int64), some, fixed).fixed[:, None]
+        return Drawn(anew.values[:, None], anew.fixed[:, None], anew.moved[:, None], without), anew.votes
 
     centre = cross_fit(table, once, masks[: _n_splits(table, min(settings.draws, table.most_draws()))]).values
     return _Alone(score.values, layers.best(score.votes)[None], np.array([tested]), null[:, None], centre, drawn)

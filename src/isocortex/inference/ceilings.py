@@ -56,8 +56,9 @@ def leave_one_subject_out(brain: torch.Tensor, method: str | Comparator, seed: i
     how = chosen.pool
     everyone = pooled(brain, how)
     keep = ~torch.eye(len(brain), dtype=torch.bool)
-    high = np.array([float(compare_rdms(everyone, row, chosen)) for row in brain])
-    low = np.array([float(compare_rdms(pooled(brain[keep[s]], how), row, chosen)) for s, row in enumerate(brain)])
+    # NaN where a pool or a subject has no variance: there is nothing to agree in.
+    high = chosen.compare(everyone[None], brain)[0].cpu().numpy()
+    low = np.array([float(chosen.compare(pooled(brain[keep[s]], how)[None], row[None])) for s, row in enumerate(brain)])
     observed, null = _tested(brain, chosen, seed)
     return Ceiling(low, high, observed, null, "leave one subject out / own subject included")
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from isocortex.inference import nulls
-from isocortex.inference.blocks import Evaluated, Settings
+from isocortex.inference.blocks import Evaluated
 from isocortex.inference.ceilings import Ceiling
 from isocortex.inference.flexible_folds import (
     Mixture,
@@ -25,6 +25,7 @@ from isocortex.inference.intervals import influences, linear_part, variance
 from isocortex.inference.pooling import Draws
 from isocortex.inference.rdm_blocks import RdmBlock
 from isocortex.inference.resampling import as_bootstrap, draws_of
+from isocortex.inference.table_draws import Settings
 from isocortex.similarity.comparators import pooled
 from isocortex.similarity.paired import is_fast, paired_scores
 from isocortex.similarity.rdm import to_square

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from isocortex.inference import ceilings, nulls
-from isocortex.inference.blocks import Settings
+from isocortex.inference.table_draws import Settings
 from isocortex.inference.tables import FunctionTable
 
 # Null values of a ceiling of a row of this cost.

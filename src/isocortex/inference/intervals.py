@@ -42,13 +42,15 @@ def pair_variance(draws: np.ndarray, linear: np.ndarray, influence: np.ndarray) 
     and v2 of pairs, the variance is v1 + v2. The jackknife gives V_J = v1 + 2 v2, because leaving out a stimulus leaves out
     all its pairs; the bootstrap v1 + 3 v2, because pairs weigh w_i w_j (so that its intervals are up to twice as long as they
     should be, and two models that differ are told apart in half the cases: `tests/statistics`). What the draws have beside
-    their linear part is V_R = v2: V_J − V_R is free of bias. It is noisy where v2 is most of it, and not let below V_R.
+    their linear part is V_R = v2: V_J − V_R is free of bias. It is noisy where v2 is most of it, and not let below the mean
+    of V_R and V_J/2, which both are v2 if v1 is nothing, and never more than v1 + v2.
     """
     finite = np.isfinite(draws) & np.isfinite(linear)
     if finite.sum() < 2 or not np.isfinite(influence).all():
         return float("nan"), 0.0
     rest = float(np.var(draws[finite] - linear[finite]))
-    return float((influence**2).sum()) - rest, rest
+    jackknife = float((influence**2).sum())
+    return jackknife - rest, 0.5 * (rest + 0.5 * jackknife)
 
 
 def dual_variance(both: Any, subjects: Any, stimuli: Any, n_subjects: int, n_stimuli: int) -> Any:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from isocortex.inference.blocks import Evaluated, Settings
+from isocortex.inference.blocks import Evaluated
 from isocortex.inference.intervals import interval
 from isocortex.inference.nulls import extreme95, p_value
 from isocortex.inference.pooling import ENOUGH_SUBJECTS, Draws, joined, spread
 from isocortex.inference.rows import new_row
 from isocortex.inference.subjects import prevalence_note
+from isocortex.inference.table_draws import Settings
 
 SIGNAL = 0.05
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from isocortex.inference import ceilings
-from isocortex.inference.blocks import Settings
 from isocortex.inference.rdm_tables import RdmTable
+from isocortex.inference.table_draws import Settings
 from isocortex.similarity.comparators import Comparator
 
 

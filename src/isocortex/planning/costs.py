@@ -226,7 +226,7 @@ def _identify(s: Shapes, job: Job) -> Cost:
     steps = {name: 1 / statistic["step"] if "step" in statistic else 1 for name, statistic in options["statistics"].items()}
     planes = sum(k * (k + 1) / 2 * (1.0 if name == "trsa" else 0.1 if k > 1 else 1.0) for name, k in steps.items())
     pairs = sum(size * (size - 1) / 2 for size in sizes)
-    seconds = levels * draws * planes * pairs * (rows * 2e-8 + 2 * rows**2 / FLOPS)
+    seconds = levels * draws * planes * pairs * (rows * 1e-8 + 2 * rows**2 / FLOPS)
     noisy = sum(level > 0 for level in options["noise"])
     seconds += noisy * draws * s.subjects * n * (s.neuroids * 2e-8 + 2 * n * s.neuroids / FLOPS)
     held = 3 * _mb(s.subjects, n, s.neuroids) + 2 * _mb(rows, n, n)

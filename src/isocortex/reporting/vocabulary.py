@@ -34,6 +34,10 @@ METHODS = {
     "banded": "Banded ridge",
     "stacking": "Stacked ridge",
     "rsa": "RSA",
+    "trsa": "Topological RSA",
+    "geodesic_rsa": "Geodesic RSA",
+    "pls": "Partial least squares",
+    "fractional": "Fractional ridge",
     "participation_ratio": "Participation ratio",
 }
 COMPARISONS = {
@@ -41,8 +45,11 @@ COMPARISONS = {
     "tau_a": "τ-a",
     "spearman": "Spearman ρ",
     "pearson": "Pearson r",
-    "kendall": "τ-a",
+    "tau_b": "τ-b",
     "cosine": "cosine",
+    "whitened_cosine": "whitened cosine",
+    "whitened_pearson": "whitened r",
+    "bures": "Bures similarity",
 }
 
 

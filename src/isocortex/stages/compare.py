@@ -15,12 +15,13 @@ import xarray
 from isocortex.compute import resolve_device
 from isocortex.digests import digest_json
 from isocortex.errors import DataError
-from isocortex.inference.blocks import Evaluated, Settings, evaluate
+from isocortex.inference.blocks import Evaluated, evaluate
 from isocortex.inference.flexible import evaluate_flexible
 from isocortex.inference.metric_rows import Cell, Context, build
 from isocortex.inference.pooling import Draws
 from isocortex.inference.rdm_blocks import RdmBlock
 from isocortex.inference.rows import rows_to_json
+from isocortex.inference.table_draws import Settings
 from isocortex.similarity.metrics import METRICS, Metric
 from isocortex.stages.compare_inputs import Layers, Subject, all_layers, halves, read_subjects, subject_rdm
 from isocortex.storage.store import Store

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from isocortex.inference.blocks import Settings, evaluate
+from isocortex.inference.blocks import evaluate
 from isocortex.inference.function_blocks import FunctionBlock
 from isocortex.inference.metric_rows import Context, build, normalized
 from isocortex.inference.resampling import as_bootstrap, draws_of
+from isocortex.inference.table_draws import Settings
 from isocortex.inference.tables import FunctionTable
 
 N = 18

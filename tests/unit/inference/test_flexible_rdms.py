@@ -6,12 +6,12 @@ import torch
 
 from isocortex.errors import DataError
 from isocortex.inference import flexible
-from isocortex.inference.blocks import Settings
 from isocortex.inference.flexible import corrected_draws, corrected_variance, evaluate_flexible
 from isocortex.inference.flexible_folds import assigned, fold_keys, mixture
 from isocortex.inference.flexible_resampling import permuted
 from isocortex.inference.nulls import p_value
 from isocortex.inference.rdm_blocks import RdmBlock
+from isocortex.inference.table_draws import Settings
 from isocortex.similarity import compare_rdms, rdm, to_square, to_vector
 from isocortex.similarity.comparators import comparator, pooled
 

@@ -218,3 +218,54 @@ def test_the_options_of_an_rdm_say_what_they_need(tmp_path):
     subjects = {"S1": subject_patterns(responses(layers["middle"], rng, repeats=1), ids)}
     with pytest.raises(DataError, match="region 'V4', subject 'S1': rdm crossnobis: found 1 repeat of the stimuli"):
         cell(tmp_path, subjects, layers, ids, metrics={"rsa": {"rdm": "crossnobis"}})
+
+
+def test_two_stimuli_are_refused(tmp_path):
+    layers, rng = world(13, n=2)
+    ids = stimulus_ids(2)
+    with pytest.raises(DataError, match="RDM: found 2 stimuli, expected at least 3; compare needs more stimuli"):
+        cell(tmp_path, {"S1": subject_patterns(responses(layers["middle"], rng), ids)}, layers, ids)
+
+
+@pytest.mark.parametrize("metrics", [{"rsa": {}}, {"rsa": {"compare": "tau_a"}}, {"trsa": {}}, {"geodesic_rsa": {}}])
+def test_three_and_four_stimuli_have_numbers_and_no_claim(tmp_path, metrics):
+    for n in (3, 4):
+        layers, rng = world(14, n=n)
+        ids = stimulus_ids(n)
+        subjects = {f"S{k}": subject_patterns(responses(layers["middle"], rng), ids) for k in range(2)}
+        row = chosen_rows(cell(tmp_path, subjects, layers, ids, metrics=metrics)[0])["all"]
+        # Of the distances along a graph of three stimuli nothing is left.
+        assert (row["score"] is None and "geodesic_rsa" in metrics) or abs(row["score"]) <= 1 + 1e-9
+        assert row["p"] is None or row["p"] > 1 / 60  # so few orders of the stimuli there are
+
+
+def test_an_rdm_that_is_all_ties_scores_nothing_or_zero_and_says_no_signal(tmp_path):
+    layers, _ = world(15, n=8)
+    ids = stimulus_ids(8)
+    flat = 1.0 - np.eye(8)
+    for method, options, expected in (("rsa", {}, 0.0), ("rsa", {"compare": "pearson"}, None), ("trsa", {}, None)):
+        subjects = {f"S{k}": subject_rdm(flat, ids) for k in range(3)}
+        row = chosen_rows(cell(tmp_path, subjects, layers, ids, level="rdm", metrics={method: options})[0])["all"]
+        assert row["score"] == expected
+        assert row["normalized"] is None
+
+
+def test_duplicated_stimuli_and_thresholds_that_meet_are_defined(tmp_path):
+    layers, rng = world(16)
+    ids = stimulus_ids(N)
+    twice = {name: np.vstack([x[: N // 2], x[: N // 2]]) for name, x in layers.items()}
+    subjects = {f"S{k}": subject_patterns(responses(twice["middle"], rng), ids) for k in range(2)}
+    for options in ({}, {"thresholds": [0.5, 0.5]}, {"thresholds": [0.0, 0.0]}):
+        row = chosen_rows(cell(tmp_path, subjects, twice, ids, metrics={"trsa": options})[0])["all"]
+        # Above the least dissimilarity lies everything: a step there tells nothing apart.
+        assert (row["score"] is None) == (options == {"thresholds": [0.0, 0.0]})
+        assert row["score"] is None or (0.2 < row["score"] <= 1 and row["p"] < 0.05)
+
+
+def test_negative_crossnobis_distances_are_kept(tmp_path):
+    layers, rng = world(17)
+    ids = stimulus_ids(N)
+    trials = responses(layers["middle"], rng, noise=4.0)
+    data, _ = cell(tmp_path, {"S1": subject_patterns(trials, ids)}, layers, ids, metrics={"rsa": {"rdm": "crossnobis"}})
+    assert data["brain_rdm"].values.min() < 0
+    assert np.isfinite(chosen_rows(data)["all"]["score"])

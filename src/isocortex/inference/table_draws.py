@@ -1,0 +1,85 @@
+"""Draws and permutations of a table of comparisons, and what the variance of its scores is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from isocortex.inference import nulls
+from isocortex.inference.intervals import influences, linear_part
+from isocortex.inference.pooling import Draws
+from isocortex.inference.resampling import as_bootstrap, draws_of
+from isocortex.inference.tables import Table
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the inference needs to know; `permutations` None means by cost and until precise enough."""
+
+    draws: int = 1000
+    permutations: int | None = None
+    seed: int = 0
+    confidence: float = 0.95
+
+
+def drawn_counts(stimulus_ids: Sequence[str], table: Table, settings: Settings) -> tuple[np.ndarray, float]:
+    """Multiplicities (D, n) of the draws that a table can afford, and their factor (`resampling.draws_of`)."""
+    n_draws = min(settings.draws, table.most_draws())
+    return draws_of(table.resample, stimulus_ids, n_draws, settings.seed)
+
+
+def n_permutations(table: Table, settings: Settings, times: int = 1) -> int:
+    """Permutations: as many as asked for, else by the table's cost."""
+    return settings.permutations if settings.permutations is not None else table.most_permutations(times)
+
+
+def null_values(
+    table: Table, settings: Settings, statistic: Callable[[np.ndarray], np.ndarray], observed: np.ndarray
+) -> np.ndarray:
+    """Null values (P, S) of `statistic`, which maps scores (P, S, C) to (P, S): a few first, more where they decide."""
+    limit = n_permutations(table, settings)
+    side = math.isqrt(max(limit - 1, 0)) + 1
+    order = nulls.permutations(table.shape[0], 2 * side, settings.seed)
+    enough, stage = nulls.first_stage(table.cost)
+    first = math.isqrt(stage - 1) + 1 if settings.permutations is None else side
+    null = np.empty((0, table.shape[1]))
+    for size in sorted({min(first, side), side}):
+        scores = table.permuted((order[0 : 2 * size : 2], order[1 : 2 * size : 2]))
+        null = statistic(scores)[: limit if size == side else stage]
+        closer = table.higher_is_closer
+        reached = [
+            *nulls.exceedances(observed, null, higher_is_closer=closer),
+            nulls.exceedances(observed.mean(), null.mean(axis=1), higher_is_closer=closer),
+        ]
+        if np.all(np.asarray(reached) >= enough):
+            break
+    return null
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Draws (D, S) with choices made `anew` and with those of the whole sample (`fixed`); scores of the whole sample with the
+    draws' choices (`moved`); scores (n, S) without each stimulus, with the choices of the whole sample."""
+
+    anew: np.ndarray
+    fixed: np.ndarray
+    moved: np.ndarray
+    left_out: np.ndarray
+
+
+def as_draws(drawn: Drawn, score: np.ndarray, counts: np.ndarray, kind: str, factor: float) -> Draws:
+    """Draws (D, S) of a score (S,) from multiplicities (D, n), and what their variance is made of."""
+    n = counts.shape[1]
+    if kind != "pair_weights":
+        # Subsets of stimuli have no weights to be linear in: their variance is that of a delete-d jackknife.
+        return Draws(as_bootstrap(drawn.anew, score, kind, factor, n))
+    influence = influences(score, drawn.left_out)
+    return Draws(drawn.fixed + drawn.moved - score, drawn.fixed, linear_part(counts, influence), influence)
+
+
+def left_out(table: Table, n: int) -> np.ndarray:
+    """Scores (n, S, C) without each stimulus; empty for tables that draw subsets."""
+    return table.drawn(1 - np.eye(n, dtype=np.int64)) if table.resample == "pair_weights" else np.empty((0, *table.shape[1:]))
