@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
 from isocortex.study.identifiers import check_id, check_unique
-from isocortex.study.options import Count, Fraction, Options, Positive, Seed
+from isocortex.study.options.base import Count, Fraction, Options, Positive, Seed
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", strict=True)]
 
