@@ -52,11 +52,11 @@ $(PEERS)/.ready: tests/benchmarks/peers/requirements.txt
 SUITES ?= encoders rsa trsa
 bench: $(READY) $(PEERS)/.ready
 	@for suite in $(SUITES); do \
-		OMP_NUM_THREADS=$${THREADS:-$$(nproc)} ISOCORTEX_PEERS=$(PEERS) $(BIN)/python tests/benchmarks/$$suite.py $(ROWS) || exit 1; \
+		OMP_NUM_THREADS=$${THREADS:-$$(env -u OMP_NUM_THREADS nproc)} ISOCORTEX_PEERS=$(PEERS) $(BIN)/python tests/benchmarks/$$suite.py $(ROWS) || exit 1; \
 	done
 
 bench-full: $(READY)
-	OMP_NUM_THREADS=$${THREADS:-$$(nproc)} $(BIN)/python tests/benchmarks/full_size.py $(SIZE)
+	OMP_NUM_THREADS=$${THREADS:-$$(env -u OMP_NUM_THREADS nproc)} $(BIN)/python tests/benchmarks/full_size.py $(SIZE)
 
 lint: $(READY)
 	$(BIN)/ruff check
