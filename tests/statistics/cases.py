@@ -33,5 +33,5 @@ MANY = [
     case("both", 15, 92, False, 1),
     case("both", 15, 92, True, 5),
 ]
-# Intervals that speak of other stimuli, too, are longer than other subjects alone would ask for.
+# Stimuli are all that there are, and other subjects are asked about: `generalise: subject`.
 FIXED_STIMULI = [case("subjects", 15, 20, False, 1), case("subjects", 15, 20, True, 5, own=1.6)]

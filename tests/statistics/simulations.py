@@ -51,17 +51,17 @@ class Rates:
         return ", ".join(f"{field.name.replace('_', ' ')} {getattr(self, field.name):.3f}" for field in fields(self))
 
 
-def _study(case: Case, stimuli, patterns: np.ndarray, seed: int) -> list[float]:
+def _study(case: Case, stimuli, patterns: np.ndarray, seed: int, generalise: str) -> list[float]:
     brain, n = rdms(patterns, case.method), case.population.n_stimuli
     features = {"a": stimuli.a, "b": stimuli.b, "c": stimuli.unrelated}
-    a, b, c = (judge(name, brain, rdms(x, case.method), n, case.compare, seed) for name, x in features.items())
-    equal, better = difference(a, b), difference(a, c)
+    a, b, c = (judge(name, brain, rdms(x, case.method), n, case.compare, seed, generalise) for name, x in features.items())
+    equal, better = difference(a, b, generalise), difference(a, c, generalise)
     interval = [a.row["score"], a.row["ci_low"], a.row["ci_high"]]
     tests = [a.row["p"], c.row["p"], equal["p"], better["p"]]
     return [*interval, *tests, equal["difference"], equal["ci_high"] - equal["ci_low"]]
 
 
-def simulate(case: Case, n_studies: int = N_STUDIES, n_truth: int = N_TRUTH, seed: int = 1) -> Rates:
+def simulate(case: Case, n_studies: int = N_STUDIES, n_truth: int = N_TRUTH, seed: int = 1, generalise: str = "auto") -> Rates:
     """Rates over `n_studies` studies; the population value is the mean of `n_truth` others, which moves coverage by < .001."""
     n, population = case.population.n_stimuli, case.population
     with in_minutes():
@@ -70,7 +70,7 @@ def simulate(case: Case, n_studies: int = N_STUDIES, n_truth: int = N_TRUTH, see
             for number, (stimuli, patterns) in enumerate(samples(population, n_truth, seed + 1))
         ])  # fmt: skip
         drawn = enumerate(samples(population, n_studies, seed))
-        table = np.array([_study(case, stimuli, patterns, number) for number, (stimuli, patterns) in drawn])
+        table = np.array([_study(case, stimuli, patterns, number, generalise) for number, (stimuli, patterns) in drawn])
     value, low, high, p, p_unrelated, p_equal, p_better, gap, width = table.T
     degrees = min(n, population.n_subjects if population.n_subjects >= ENOUGH_SUBJECTS else n) - 1
     scale = 4.0 * stdtrit(degrees, 1.0 - ALPHA / 2.0) ** 2

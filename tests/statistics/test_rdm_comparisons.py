@@ -48,12 +48,13 @@ def test_many_subjects(setting):
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", FIXED_STIMULI, ids=str)
 def test_other_subjects_with_the_same_stimuli(setting):
-    """Rows of many subjects speak of other stimuli, too: for other subjects alone they are on the safe side."""
-    found = shown(setting, simulate(setting))
-    assert found.coverage >= 0.95
+    """`generalise: subject` is about other subjects alone; an interval for other stimuli, too, is on the safe side."""
+    found = shown(setting, simulate(setting, generalise="subject"))
+    assert 0.93 <= found.coverage <= 0.98
     assert 0.03 <= found.false_p <= 0.06
-    assert found.false_difference <= 0.05
+    assert 0.01 <= found.false_difference <= 0.06
     assert found.power > 0.1
+    assert found.power_difference > 0.05
 
 
 @pytest.mark.slow

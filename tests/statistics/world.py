@@ -57,21 +57,23 @@ def score(brain: torch.Tensor, layers: torch.Tensor, n: int, compare: str, seed:
     return float(evaluate(_block(brain, layers, n, compare), Settings(2, 1, seed)).score.mean())
 
 
-def judge(model: str, brain: torch.Tensor, layers: torch.Tensor, n: int, compare: str, seed: int) -> Judged:
+def judge(
+    model: str, brain: torch.Tensor, layers: torch.Tensor, n: int, compare: str, seed: int, generalise: str = "auto"
+) -> Judged:
     """A model's row from brain RDMs (S, N) and layer RDMs (L, N) of n stimuli; draws are a function of the seed."""
     block = _block(brain, layers, n, compare)
     names = (*block.subjects, "all")
     context = Context({"model": model}, {name: {} for name in names}, tuple(f"l{k}" for k in range(len(layers))), frozenset())
-    settings = Settings(DRAWS, PERMUTATIONS, seed)
+    settings = Settings(DRAWS, PERMUTATIONS, seed, generalise=generalise)
     evaluated = evaluate(block, settings)
     cell = build([evaluated], context, settings)
     row = next(r for r in cell.rows if r["subject"] == "all" and r["is_chosen"])
     return Judged(row, Candidate(model, block.subjects, evaluated.score, evaluated.draws, n))
 
 
-def difference(one: Judged, other: Judged) -> dict[str, Any]:
+def difference(one: Judged, other: Judged, generalise: str = "auto") -> dict[str, Any]:
     """The row of `comparisons.parquet` of two models."""
-    return compare_models([one.candidate, other.candidate], "region", "rsa")[0]
+    return compare_models([one.candidate, other.candidate], "region", "rsa", generalise=generalise)[0]
 
 
 def ceiling_p(brain: torch.Tensor, compare: str, seed: int) -> float:

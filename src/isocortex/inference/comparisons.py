@@ -25,7 +25,7 @@ class Candidate:
     n_stimuli: int
 
 
-def compare_pair(a: Candidate, b: Candidate, confidence: float = 0.95) -> dict[str, Any] | None:
+def compare_pair(a: Candidate, b: Candidate, confidence: float = 0.95, generalise: str = "auto") -> dict[str, Any] | None:
     """Difference a − b of the means over the subjects of both, its interval and two-sided p; None without common subjects.
 
     The variance is that of the paired draws, with that of subjects where there are enough (`pooling.spread`).
@@ -36,7 +36,7 @@ def compare_pair(a: Candidate, b: Candidate, confidence: float = 0.95) -> dict[s
     places = [[candidate.subjects.index(name) for name in common] for candidate in (a, b)]
     n_stimuli = min(a.n_stimuli, b.n_stimuli)
     scores = a.scores[places[0]] - b.scores[places[1]]
-    var, dof, _ = spread(scores, a.draws.of(places[0]).minus(b.draws.of(places[1])), n_stimuli)
+    var, dof, _ = spread(scores, a.draws.of(places[0]).minus(b.draws.of(places[1])), n_stimuli, generalise)
     difference = float(scores.mean())
     low, high = interval(difference, var, dof, confidence)
     return {
@@ -51,9 +51,11 @@ def compare_pair(a: Candidate, b: Candidate, confidence: float = 0.95) -> dict[s
     }
 
 
-def compare_models(candidates: list[Candidate], region: str, method: str, confidence: float = 0.95) -> list[dict[str, Any]]:
+def compare_models(
+    candidates: list[Candidate], region: str, method: str, confidence: float = 0.95, generalise: str = "auto"
+) -> list[dict[str, Any]]:
     """Rows of `comparisons.parquet` for all pairs of a region × method; q by Benjamini–Hochberg over these pairs."""
     ordered = sorted(candidates, key=lambda candidate: candidate.model)
-    pairs = [pair for a, b in combinations(ordered, 2) if (pair := compare_pair(a, b, confidence)) is not None]
+    pairs = [pair for a, b in combinations(ordered, 2) if (pair := compare_pair(a, b, confidence, generalise)) is not None]
     q = benjamini_hochberg([pair["p"] for pair in pairs])
     return [new_comparison(region=region, method=method, **pair, q_region=value) for pair, value in zip(pairs, q, strict=True)]

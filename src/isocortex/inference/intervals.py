@@ -54,7 +54,9 @@ def pair_variance(draws: np.ndarray, linear: np.ndarray, influence: np.ndarray) 
 
 
 def dual_variance(both: Any, subjects: Any, stimuli: Any, n_subjects: int, n_stimuli: int) -> Any:
-    """Variance over samples of subjects and stimuli, from the variances of the three bootstraps with the same draws.
+    """Variance over samples of subjects and stimuli as rsatoolbox has it, to check us by; ours is `pooling.spread`.
+
+    From the variances of the three bootstraps with the same draws, in which that of pairs counts three times.
 
     Schütt et al. 2023 with the bounds of rsatoolbox: v = S/(S−1) V_s + n/(n−1) V_t − Sn/((S−1)(n−1)) (V_b − V_s − V_t),
     at least S/(S−1) V_s and n/(n−1) V_t, at most V_b.

@@ -81,7 +81,7 @@ def build(evaluated: list[Evaluated], context: Context, settings: Settings) -> C
     chosen = np.concatenate([item.chosen for item in evaluated])
     chosen_all = int(np.argmax(np.bincount(chosen, minlength=len(context.layers)) + 0.5 * votes.mean(axis=0)))
     numbers = _subject_numbers(evaluated, draws, null, votes)
-    numbers.append(_all_numbers(evaluated, score, null, draws, votes))
+    numbers.append(_all_numbers(evaluated, score, null, draws, votes, settings))
     notes = [_subject_note(item, s) for item in evaluated for s in range(len(item.block.subjects))]
     notes.append(_all_note(evaluated, [_p(n) for n in numbers[:-1]]))
     chosen = np.append(chosen, chosen_all)
@@ -130,9 +130,11 @@ def _subject_numbers(evaluated: list[Evaluated], draws: Draws, null: np.ndarray,
     return numbers
 
 
-def _all_numbers(evaluated: list[Evaluated], score: np.ndarray, null: np.ndarray, draws: Draws, votes: np.ndarray) -> _Numbers:
+def _all_numbers(
+    evaluated: list[Evaluated], score: np.ndarray, null: np.ndarray, draws: Draws, votes: np.ndarray, settings: Settings
+) -> _Numbers:
     n = min(len(item.block.stimulus_ids) for item in evaluated)
-    var, dof, generalise = spread(score, draws, n)
+    var, dof, generalise = spread(score, draws, n, settings.generalise)
     low = float(np.mean(np.concatenate([item.ceiling.low for item in evaluated])))
     high = float(np.mean(np.concatenate([item.ceiling.high for item in evaluated])))
     p = float("nan")
@@ -226,7 +228,9 @@ def _full_row(
     value, remark = normalized(numbers.score, null_mean, numbers.reference, numbers.ceiling_p, numbers.kind)
     ci_low, ci_high = interval(numbers.score, numbers.var, numbers.dof, settings.confidence)
     contaminated = "contaminated: shown, not tested" if shared["contaminated"] else ""
-    resampled = RESAMPLED[numbers.resampled]["subject" in numbers.generalise]
+    resampled = f"{RESAMPLED[numbers.resampled]['subject' in numbers.generalise]} of {numbers.n_draws} draws"
+    if numbers.generalise == "subject":
+        resampled = "subjects, stimuli fixed"
     best = 1.0 if numbers.higher_is_closer else 0.0
     return new_row(
         **shared,
@@ -244,7 +248,7 @@ def _full_row(
         p=None if shared["contaminated"] else _p(numbers),
         ci_low=ci_low,
         ci_high=ci_high,
-        ci_kind=f"{resampled} of {numbers.n_draws} draws, t({numbers.dof})",
+        ci_kind=f"{resampled}, t({numbers.dof})",
         generalise=numbers.generalise,
         is_chosen=True,
         layer_votes=json.dumps({name: round(float(v), 4) for name, v in zip(context.layers, numbers.votes, strict=True)}),

@@ -101,17 +101,21 @@ def choice_variance(values: np.ndarray, fixed: np.ndarray) -> float:
     return float(differences.var()) if len(differences) else 0.0
 
 
-def spread(scores: np.ndarray, draws: Draws, n_stimuli: int) -> tuple[float, int, str]:
+def spread(scores: np.ndarray, draws: Draws, n_stimuli: int, generalise: str = "auto") -> tuple[float, int, str]:
     """Variance of the mean of scores (S,), its degrees of freedom, and what it generalises to.
 
     Few subjects are fixed. From six on the variance is A + T: A = Var(scores)/S, which holds the subjects and their interaction
     with stimuli; and T, the variance of stimuli that all subjects share, V − (mean of V_s − V)/(S − 1) with V of the mean and
-    V_s of each subject. It is at least the variance over samples of stimuli.
+    V_s of each subject. It is at least the variance over samples of stimuli. `generalise`: "auto" is this; "stimulus" keeps
+    subjects fixed however many; "subject" keeps stimuli fixed, as they are where they are all that there are: then the
+    variance is A, if the subjects are enough.
     """
     n_subjects = len(scores)
     over_stimuli = draws.variance(n_stimuli)
-    if n_subjects < ENOUGH_SUBJECTS:
+    if n_subjects < ENOUGH_SUBJECTS or generalise == "stimulus":
         return over_stimuli, n_stimuli - 1, "stimulus"
+    if generalise == "subject":
+        return float(np.var(scores, ddof=1)) / n_subjects, n_subjects - 1, "subject"
     whole = draws.raw_variance()[0]
     own = np.array([draws.raw_variance(s)[0] for s in range(n_subjects)])
     if not np.isfinite(whole):

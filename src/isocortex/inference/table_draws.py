@@ -17,12 +17,13 @@ from isocortex.inference.tables import Table
 
 @dataclass(frozen=True)
 class Settings:
-    """What the inference needs to know; `permutations` None means by cost and until precise enough."""
+    """What the inference needs to know; `permutations` None: by cost and until precise enough; `generalise` as in `spread`."""
 
     draws: int = 1000
     permutations: int | None = None
     seed: int = 0
     confidence: float = 0.95
+    generalise: str = "auto"
 
 
 def drawn_counts(stimulus_ids: Sequence[str], table: Table, settings: Settings) -> tuple[np.ndarray, float]:

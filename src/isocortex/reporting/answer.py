@@ -105,7 +105,10 @@ def subjects_say(row: Row) -> str:
         return (
             f"{plural(n, 'subject')}: enough to see whether they agree, too few to infer to a population; read them one by one."
         )
-    return f"{plural(n, 'subject')}: the interval covers new stimuli and new subjects."
+    covers = {"subject": "new subjects and these stimuli", "stimulus": "new stimuli and these subjects"}
+    return (
+        f"{plural(n, 'subject')}: the interval covers {covers.get(str(row.get('generalise')), 'new stimuli and new subjects')}."
+    )
 
 
 def _ceiling(row: Row) -> Sequence[str]:

@@ -62,6 +62,7 @@ def _method(
         permutations=None if asked == "auto" else int(asked),
         seed=int(inference.get("seed", 0)),
         confidence=float(inference.get("confidence", 0.95)),
+        generalise=str(inference.get("generalise", "auto")),
     )
     layers = all_layers(subjects, stores, options, settings["rdm"], device)
     brain = [subject_rdm(subject, settings, device, options["region"]) for subject in subjects]

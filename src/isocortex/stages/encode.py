@@ -83,7 +83,6 @@ def context_of(
         layers=layers,
         settings=settings,
         contaminated=list(options.get("contaminated", ())),
-        generalise=options["inference"].get("generalise", "stimulus"),
         params_id={name: digest_json({**value, **series})[:8] for name, value in methods.items()},
         notes=notes,
     )

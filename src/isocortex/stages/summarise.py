@@ -20,7 +20,7 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (ev
     cells = [read_netcdf(path) for _, path in sorted(spec["inputs"]["cells"].items())]
     scores = with_q_region([row for cell in cells for row in rows_from_json(cell.attrs["rows"])])
     confidence = float(spec["options"].get("confidence", 0.95))
-    comparisons = compare_cells(cells, spec["options"]["region"], confidence)
+    comparisons = compare_cells(cells, spec["options"]["region"], confidence, spec["options"].get("generalise", "auto"))
     write_parquet(scores, spec["output"]["scores"])
     write_parquet(comparisons, spec["output"]["comparisons"])
 
@@ -32,7 +32,7 @@ def with_q_region(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return frame
 
 
-def compare_cells(cells: list[xarray.Dataset], region: str, confidence: float) -> pd.DataFrame:
+def compare_cells(cells: list[xarray.Dataset], region: str, confidence: float, generalise: str = "auto") -> pd.DataFrame:
     """The table of all pairs of models per method; contaminated models are left out."""
     by_method: dict[str, list[Candidate]] = {}
     for cell in cells:
@@ -41,7 +41,11 @@ def compare_cells(cells: list[xarray.Dataset], region: str, confidence: float) -
             candidate = _candidate(cell, method, [row for row in rows if row["method"] == method])
             if candidate is not None:
                 by_method.setdefault(method, []).append(candidate)
-    table = [row for method, found in sorted(by_method.items()) for row in compare_models(found, region, method, confidence)]
+    table = [
+        row
+        for method, found in sorted(by_method.items())
+        for row in compare_models(found, region, method, confidence, generalise)
+    ]
     return to_frame(table, COMPARISON_COLUMNS)
 
 

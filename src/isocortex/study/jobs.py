@@ -79,6 +79,7 @@ class Jobs:
                 "region": region,
                 "primary": self.study.primary,
                 "confidence": self.study.options.inference.confidence,
+                "generalise": self.study.options.inference.generalise,
             }
             inputs = {"brain": self.at.brain(region), "cells": self._cells_of(region)}
             yield Job("summarise", inputs, self.at.tables(region), options)

@@ -94,6 +94,16 @@ def test_few_subjects_are_fixed_and_many_are_a_sample():
     assert np.mean([found[0] for found in seen[9]]) == pytest.approx(expected, rel=0.15)
 
 
+def test_what_is_asked_about_decides_the_variance_of_many_subjects():
+    whole, draws = next(iter(mean_of_pairs(20, 1, 1.0, 0.5, subjects=8)))
+    scores = whole + np.arange(8.0)
+    found = {asked: pooling.spread(scores, draws, 20, asked) for asked in ("auto", "stimulus", "subject")}
+    assert found["subject"] == (pytest.approx(scores.var(ddof=1) / 8), 7, "subject")
+    assert found["stimulus"] == (draws.variance(20), 19, "stimulus")
+    assert found["auto"][0] >= max(found["subject"][0], found["stimulus"][0])
+    assert pooling.spread(scores[:3], draws.of([0, 1, 2]), 20, "subject")[2] == "stimulus"
+
+
 def test_scores_that_are_means_of_stimuli_have_the_variance_of_their_bootstrap():
     draws = np.random.default_rng(0).normal(size=(500, 3))
     assert pooling.spread(np.zeros(3), pooling.Draws(draws), 20)[0] == pytest.approx(draws.mean(1).var() * 20 / 19)

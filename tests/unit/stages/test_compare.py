@@ -269,3 +269,15 @@ def test_negative_crossnobis_distances_are_kept(tmp_path):
     data, _ = cell(tmp_path, {"S1": subject_patterns(trials, ids)}, layers, ids, metrics={"rsa": {"rdm": "crossnobis"}})
     assert data["brain_rdm"].values.min() < 0
     assert np.isfinite(chosen_rows(data)["all"]["score"])
+
+
+def test_other_subjects_with_the_same_stimuli_may_be_asked_about(tmp_path):
+    layers, rng = world(18, n=12)
+    ids = stimulus_ids(12)
+    base = rdm(layers["middle"])
+    subjects = {f"S{k}": subject_rdm(to_square(base + 0.3 * rng.random(66)), ids) for k in range(8)}
+    asked = {**common_options({})["inference"], "generalise": "subject"}
+    row = chosen_rows(cell(tmp_path, subjects, layers, ids, level="rdm", inference=asked)[0])["all"]
+    assert (row["generalise"], row["ci_kind"]) == ("subject", "subjects, stimuli fixed, t(7)")
+    scores = [chosen_rows(read_netcdf(tmp_path / "rdm.nc"))[name]["score"] for name in subjects]
+    assert row["ci_high"] - row["ci_low"] == pytest.approx(2 * 2.3646 * np.std(scores, ddof=1) / np.sqrt(8), rel=1e-3)

@@ -80,7 +80,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("readout", {"factorized": {}, "layers": {"net": ["c"]}}, "readout.layers.net: unknown layer 'c'; expected one of a, b"),
     ("inference/primary", "pls", "inference.primary: unknown method 'pls'; expected one of ridge, rsa"),
     ("inference/seed", -1, "inference.seed: found -1 (int)"),
-    ("inference/generalise", "galaxy", "inference.generalise: found 'galaxy' (str), should be 'stimulus'"),
+    ("inference/generalise", "galaxy", "inference.generalise: found 'galaxy' (str), should be 'auto', 'stimulus' or 'subject'"),
     ("device", "gpu", "device: found 'gpu', expected auto, cpu, cuda or cuda:<number>"),
     ("dataset/files", {"../x": None}, "expected a path inside the data set's folder"),
     ("dataset/subjects/S1/adapter", "npy", "dataset.subjects.S1.adapter: unknown adapter 'npy'"),

@@ -52,7 +52,7 @@ class Inference(Options):
     """How numbers get their nulls and intervals."""
 
     primary: StrictStr | None = None
-    generalise: Literal["stimulus"] = "stimulus"
+    generalise: Literal["auto", "stimulus", "subject"] = "auto"
     confidence: Annotated[float, Field(gt=0.5, lt=1, strict=True)] = 0.95
     seed: Seed = 0
     draws: Annotated[int, Field(ge=100, le=100_000, strict=True)] = 1000
