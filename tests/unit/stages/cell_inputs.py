@@ -61,7 +61,7 @@ def write_brain(path: Path, subjects: dict[str, xarray.Dataset], level: str = "p
 
 def common_options(subjects: dict[str, str], model: str = "net", **inference: Any) -> dict[str, Any]:
     """COMMON options of the cells' stages."""
-    settings = {"confidence": 0.95, "seed": 0, "draws": 100, "permutations": "auto", "generalise": "stimulus", **inference}
+    settings = {"confidence": 0.95, "seed": 0, "draws": 100, "permutations": "auto", "generalise": "auto", **inference}
     names = {"study": "test", "dataset": "made", "region": "V4", "model": model, "subjects": subjects}
     return {**names, "contaminated": [], "inference": settings, "layers": None}
 

@@ -130,7 +130,7 @@ class World:
             "subjects": dict.fromkeys(self.subjects, "all"),
             "contaminated": [],
             "layers": None,
-            "inference": {"confidence": 0.95, "seed": 0, "draws": 200, "permutations": "auto", "generalise": "stimulus"},
+            "inference": {"confidence": 0.95, "seed": 0, "draws": 200, "permutations": "auto", "generalise": "auto"},
         }
         sources = {"kernels": {"all": "kernels.json"}} if stage == "encode" else {"features": {"all": "features.json"}}
         own = (
