@@ -6,7 +6,7 @@ Candidates are layers, or layers × variants of a method (thresholds): what is c
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,12 +14,14 @@ import numpy as np
 from isocortex.inference import layers, nulls
 from isocortex.inference.ceilings import Ceiling
 from isocortex.inference.crossfit import cross_fit, cross_fit_null
-from isocortex.inference.pooling import Draws
-from isocortex.inference.resampling import halves
+from isocortex.inference.pooling import ENOUGH_SUBJECTS, Draws
+from isocortex.inference.resampling import halves, subject_counts
 from isocortex.inference.table_draws import Drawn, Settings, as_draws, drawn_counts, left_out, n_permutations, null_values
 from isocortex.inference.tables import Table
 
 N_SPLITS = 20
+# Bootstrap draws of subjects: they cost nothing, and their variance is compared with a variance that is exact.
+N_GROUPS = 2000
 # The draws of halves that a cross-fitted bootstrap may make, as a part of the draws of the whole that take seconds.
 _HALVED = 0.4
 # The fewest stimuli that are split to choose a layer.
@@ -106,7 +108,8 @@ def _on_other_subjects(block: Compared, table: Table, settings: Settings) -> Eva
     own = (..., np.arange(len(score)), chosen)
     moved = scores[np.arange(len(score)), drawn]
     parts = Drawn(values, candidate_draws[own], moved, left_out(table, table.shape[0])[own])
-    draws = as_draws(parts, score, counts, table.resample, factor)
+    regrouped = _regrouped(block, scores, settings, closer)
+    draws = replace(as_draws(parts, score, counts, table.resample, factor), regrouped=regrouped)
     null = null_values(table, settings, lambda s: layers.on_other_subjects(s, higher_is_closer=closer)[0], score)
     variant = chosen // n_layers
     votes = np.stack([layers.vote_shares(drawn[:, s], table.shape[2]) for s in range(len(score))])
@@ -127,6 +130,17 @@ def _on_other_subjects(block: Compared, table: Table, settings: Settings) -> Eva
         resampled=table.resample,
         higher_is_closer=closer,
     )
+
+
+def _regrouped(block: Compared, scores: np.ndarray, settings: Settings, closer: bool) -> np.ndarray | None:
+    """Scores (B, S) in a bootstrap of subjects, which choose anew, times their multiplicities; None of few subjects."""
+    if len(block.subjects) < ENOUGH_SUBJECTS:
+        return None
+    weights = subject_counts(block.subjects, N_GROUPS, settings.seed)
+    chosen = layers.on_other_subjects(np.broadcast_to(scores, (len(weights), *scores.shape)), weights, higher_is_closer=closer)[
+        1
+    ]
+    return weights * scores[np.arange(len(scores)), chosen]
 
 
 def _null_kind(block: Compared, n_layers: int) -> str:

@@ -20,14 +20,16 @@ class Draws:
     `values` (D, S): bootstrap draws of stimuli, layers chosen anew; where the other parts are known, `fixed` and what the
     draw's choice changes in the score of the whole sample. `fixed` (D, S): with the layers of the whole sample. `linear`
     (D, S): the part of `fixed` that is linear in the multiplicities of stimuli. `influence` (n, S): of every stimulus on the
-    score; subjects on stimuli of their own have rows of their own, zero for the others. The last three are None where a
-    score is a mean over stimuli, or nearly so.
+    score; subjects on stimuli of their own have rows of their own, zero for the others. These three are None where a score
+    is a mean over stimuli, or nearly so. `regrouped` (B, S): scores in a bootstrap of subjects, who
+    choose the layers anew, times their multiplicities; None where they are few, or a subject chooses alone.
     """
 
     values: np.ndarray
     fixed: np.ndarray | None = None
     linear: np.ndarray | None = None
     influence: np.ndarray | None = None
+    regrouped: np.ndarray | None = None
 
     @property
     def main(self) -> np.ndarray:
@@ -42,18 +44,26 @@ class Draws:
         """Of a difference of two scores of the same subjects, paired; the shorter of two sets of draws says how many."""
         n = min(len(self.values), len(other.values))
         a, b = self._first(n), other._first(n)
+        regrouped = a._regrouped_minus(b)
         if a.influence is None or b.influence is None or a.influence.shape != b.influence.shape:
-            return Draws(a.values - b.values)
+            return Draws(a.values - b.values, regrouped=regrouped)
         parts = ((getattr(a, name), getattr(b, name)) for name in ("fixed", "linear", "influence"))
-        return Draws(a.values - b.values, *(x - y for x, y in parts))
+        return Draws(a.values - b.values, *(x - y for x, y in parts), regrouped=regrouped)
+
+    def _regrouped_minus(self, other: Draws) -> np.ndarray | None:
+        """None where it is not known of one of the models."""
+        if self.regrouped is None or other.regrouped is None:
+            return None
+        n = min(len(self.regrouped), len(other.regrouped))
+        return self.regrouped[:n] - other.regrouped[:n]
 
     def _first(self, n: int) -> Draws:
         cut = self._each(lambda part: part[:n])
-        return Draws(cut.values, cut.fixed, cut.linear, self.influence)
+        return Draws(cut.values, cut.fixed, cut.linear, self.influence, self.regrouped)
 
     def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> Draws:
-        fixed, linear, influence = (None if p is None else change(p) for p in (self.fixed, self.linear, self.influence))
-        return Draws(change(self.values), fixed, linear, influence)
+        parts = (self.fixed, self.linear, self.influence, self.regrouped)
+        return Draws(change(self.values), *(None if part is None else change(part) for part in parts))
 
     def raw_variance(self, column: int | None = None) -> tuple[float, float]:
         """Variance over samples of stimuli of one subject's score, or of the mean (None), and the least that it may be."""
@@ -107,15 +117,18 @@ def spread(scores: np.ndarray, draws: Draws, n_stimuli: int, generalise: str = "
     Few subjects are fixed. From six on the variance is A + T: A = Var(scores)/S, which holds the subjects and their interaction
     with stimuli; and T, the variance of stimuli that all subjects share, V − (mean of V_s − V)/(S − 1) with V of the mean and
     V_s of each subject. It is at least the variance over samples of stimuli. `generalise`: "auto" is this; "stimulus" keeps
-    subjects fixed however many; "subject" keeps stimuli fixed, as they are where they are all that there are: then the
-    variance is A, if the subjects are enough.
+    subjects fixed however many; "subject" keeps stimuli fixed, as they are where they are all that there are: then, if
+    subjects are enough, the variance is A, or that of a bootstrap of subjects where these choose layers.
     """
     n_subjects = len(scores)
     over_stimuli = draws.variance(n_stimuli)
     if n_subjects < ENOUGH_SUBJECTS or generalise == "stimulus":
         return over_stimuli, n_stimuli - 1, "stimulus"
     if generalise == "subject":
-        return float(np.var(scores, ddof=1)) / n_subjects, n_subjects - 1, "subject"
+        v = float(np.var(scores, ddof=1)) / n_subjects
+        if draws.regrouped is not None:
+            v = max(v, float(draws.regrouped.mean(axis=1).var()) * n_subjects / (n_subjects - 1))
+        return v, n_subjects - 1, "subject"
     whole = draws.raw_variance()[0]
     own = np.array([draws.raw_variance(s)[0] for s in range(n_subjects)])
     if not np.isfinite(whole):

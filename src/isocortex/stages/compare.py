@@ -176,6 +176,7 @@ def _drawn(draws: list[Draws]) -> dict[str, Any]:
         ("draws_fixed", "fixed", "draw"),
         ("draws_linear", "linear", "draw"),
         ("influence", "influence", "stimulus_left"),
+        ("regrouped", "regrouped", "group"),
     ):
         given = [getattr(one, part) for one in draws]
         if all(values is None for values in given):

@@ -70,7 +70,11 @@ def _draws(cell: xarray.Dataset, method: str, subjects: list[str]) -> Draws:
         found = cell[name].sel({"method": method, "subject": subjects}).transpose(axis, "subject").astype(np.float64)
         return np.asarray(found.dropna(axis, how="all").values)
 
-    if "influence" not in cell or not np.isfinite(cell["influence"].sel({"method": method}).values).any():
-        return Draws(read("draws", "draw"))
+    def known(name: str) -> bool:
+        return name in cell and bool(np.isfinite(cell[name].sel({"method": method}).values).any())
+
+    regrouped = read("regrouped", "group") if known("regrouped") else None
+    if not known("influence"):
+        return Draws(read("draws", "draw"), regrouped=regrouped)
     drawn = [read(name, "draw") for name in ("draws", "draws_fixed", "draws_linear")]
-    return Draws(drawn[0], drawn[1], drawn[2], read("influence", "stimulus_left"))
+    return Draws(drawn[0], drawn[1], drawn[2], read("influence", "stimulus_left"), regrouped)

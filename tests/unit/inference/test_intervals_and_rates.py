@@ -102,6 +102,11 @@ def test_what_is_asked_about_decides_the_variance_of_many_subjects():
     assert found["stimulus"] == (draws.variance(20), 19, "stimulus")
     assert found["auto"][0] >= max(found["subject"][0], found["stimulus"][0])
     assert pooling.spread(scores[:3], draws.of([0, 1, 2]), 20, "subject")[2] == "stimulus"
+    weights = np.stack([np.bincount(row, minlength=8) for row in np.random.default_rng(0).integers(0, 8, size=(4000, 8))])
+    same = pooling.Draws(draws.values, regrouped=weights * scores)  # nothing chosen: the bootstrap says what Var/S says
+    assert pooling.spread(scores, same, 20, "subject")[0] == pytest.approx(found["subject"][0], rel=0.05)
+    assert same.minus(same).regrouped.max() == 0
+    assert same.minus(draws).regrouped is None
 
 
 def test_scores_that_are_means_of_stimuli_have_the_variance_of_their_bootstrap():

