@@ -15,7 +15,7 @@ help:
 	@echo "make test-studies  a whole study on real recordings, ten minutes"
 	@echo "make test-slow  the simulations that take minutes"
 	@echo "make test-gpu   the encoders on a CUDA device"
-	@echo "make bench      encoders, RSA and topological RSA beside their peers: time, ratio, agreement (SUITES=rsa ROWS=…)"
+	@echo "make bench      encoders, RSA, curvature and shapes beside their peers: time, ratio, agreement (SUITES=rsa ROWS=…)"
 	@echo "make bench-full a problem of full size: time, and memory beside what the plan said"
 	@echo "make lint       ruff, pyright, codespell, import-linter, snakefmt, snakemake --lint"
 
@@ -47,9 +47,10 @@ PEERS ?= .peers
 $(PEERS)/.ready: tests/benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --requirement tests/benchmarks/peers/requirements.txt
+	$(PEERS)/bin/python -m pip install --quiet --no-deps GraphRicciCurvature==0.6.1
 	@touch $@
 
-SUITES ?= encoders rsa trsa
+SUITES ?= encoders rsa trsa ricci shape stochastic_shape
 bench: $(READY) $(PEERS)/.ready
 	@for suite in $(SUITES); do \
 		OMP_NUM_THREADS=$${THREADS:-$$(env -u OMP_NUM_THREADS nproc)} ISOCORTEX_PEERS=$(PEERS) $(BIN)/python tests/benchmarks/$$suite.py $(ROWS) || exit 1; \

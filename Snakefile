@@ -27,9 +27,11 @@ include: "workflow/rules/encode.smk"
 include: "workflow/rules/decode.smk"
 include: "workflow/rules/joint.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/shapes.smk"
 include: "workflow/rules/searchlight.smk"
 include: "workflow/rules/geometry.smk"
 include: "workflow/rules/identify.smk"
+include: "workflow/rules/space.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -29,11 +29,13 @@ STAGES = (
     "decode",
     "joint",
     "compare",
+    "shapes",
     "searchlight",
     "geometry",
     "summarise",
     "report",
     "identify",
+    "space",
     "across",
     "index",
 )

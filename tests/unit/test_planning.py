@@ -75,3 +75,14 @@ def test_a_long_job_asks_for_more_cores(demo: Study, monkeypatch: pytest.MonkeyP
         monkeypatch.setitem(planning.COSTS, "encode", lambda *_, seconds=seconds: planning.Cost(seconds, 1, 1))
         asked.append(planning.threads(demo, job))
     assert asked == [1, 2, 4]
+
+
+def test_draws_and_permutations_of_summaries_are_the_tables() -> None:
+    from isocortex.inference.blocks import N_SPLITS
+    from isocortex.inference.nulls import PERMUTATIONS
+    from isocortex.inference.tables import DRAWS
+    from isocortex.planning import comparisons
+
+    assert {cost: DRAWS[cost] for cost in comparisons.DRAWS} == comparisons.DRAWS
+    assert {cost: PERMUTATIONS[cost] for cost in comparisons.PERMUTED} == comparisons.PERMUTED
+    assert comparisons.HALVES == N_SPLITS

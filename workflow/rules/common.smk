@@ -86,4 +86,4 @@ wildcard_constraints:
     subject="[^/]+",
     stimuli="[^/]+",
     recording="[^/]+",
-    family="rdm",
+    family="rdm|graph|shape|stochastic",

@@ -51,6 +51,11 @@ class Compared(Protocol):
         """How a score is normalised: "rdm", "pattern" or "distance" (`scores.md` §2)."""
         ...
 
+    @property
+    def null(self) -> str:
+        """What the null does, by the names of `scores.md` §3."""
+        ...
+
     def table(self) -> Table:
         """All subjects with all candidates; candidate v·L + l is layer l in variant v."""
         ...
@@ -145,8 +150,8 @@ def _regrouped(block: Compared, scores: np.ndarray, settings: Settings, closer: 
 
 def _null_kind(block: Compared, n_layers: int) -> str:
     if n_layers * len(block.variants) == 1:
-        return "permute_stimuli"
-    return f"permute_stimuli, {_what(block, n_layers)} chosen anew"
+        return block.null
+    return f"{block.null}, {_what(block, n_layers)} chosen anew"
 
 
 def _what(block: Compared, n_layers: int) -> str:

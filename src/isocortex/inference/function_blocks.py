@@ -44,6 +44,11 @@ class FunctionBlock:
         """Patterns' similarities and distances are normalised between the null and the region's agreement with itself."""
         return "pattern" if self.higher_is_closer else "distance"
 
+    @property
+    def null(self) -> str:
+        """Stimuli are permuted."""
+        return "permute_stimuli"
+
     def table(self) -> FunctionTable:
         """All subjects with all layers."""
         return FunctionTable(self.brain, self.layers, self.function, self.higher_is_closer, self.resample, self.cost)

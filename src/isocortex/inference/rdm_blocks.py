@@ -37,6 +37,11 @@ class RdmBlock:
         """Scores are divided by the lower ceiling."""
         return "rdm"
 
+    @property
+    def null(self) -> str:
+        """Stimuli are permuted."""
+        return "permute_stimuli"
+
     def table(self) -> RdmTable:
         """All subjects with all layers by all comparators."""
         return RdmTable(self.brain, self.layers, self.comparators)

@@ -55,6 +55,16 @@ class RdmTable:
         """The dearest of the comparators'."""
         return max((c.cost for c in self.comparators), key=list(PERMUTATIONS).index)
 
+    @property
+    def permuting(self) -> str:
+        """A permutation costs what a draw does."""
+        return self.cost
+
+    @property
+    def rewired(self) -> bool:
+        """Stimuli are permuted."""
+        return False
+
     @cached_property
     def _summed(self) -> bool:
         """Whether a half's comparison is made of sums over its pairs of stimuli."""

@@ -42,14 +42,11 @@ def null_values(
 ) -> np.ndarray:
     """Null values (P, S) of `statistic`, which maps scores (P, S, C) to (P, S): a few first, more where they decide."""
     limit = n_permutations(table, settings)
-    side = math.isqrt(max(limit - 1, 0)) + 1
-    order = nulls.permutations(table.shape[0], 2 * side, settings.seed)
-    enough, stage = nulls.first_stage(table.cost)
-    first = math.isqrt(stage - 1) + 1 if settings.permutations is None else side
+    enough, stage = nulls.first_stage(table.permuting)
+    stage = min(stage, limit) if settings.permutations is None else limit
     null = np.empty((0, table.shape[1]))
-    for size in sorted({min(first, side), side}):
-        scores = table.permuted((order[0 : 2 * size : 2], order[1 : 2 * size : 2]))
-        null = statistic(scores)[: limit if size == side else stage]
+    for size in sorted({stage, limit}):
+        null = statistic(table.permuted(_moves(table, size, limit, settings.seed)))[:size]
         closer = table.higher_is_closer
         reached = [
             *nulls.exceedances(observed, null, higher_is_closer=closer),
@@ -58,6 +55,15 @@ def null_values(
         if np.all(np.asarray(reached) >= enough):
             break
     return null
+
+
+def _moves(table: Table, size: int, limit: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Orders of the candidates' and of the brain's stimuli that make `size` null values, by pairs of few of either."""
+    if table.rewired:
+        return nulls.permutations(table.shape[0], limit, seed)[:size], np.arange(table.shape[0])[None]
+    side, most = (math.isqrt(max(number - 1, 0)) + 1 for number in (size, limit))
+    order = nulls.permutations(table.shape[0], 2 * most, seed)
+    return order[0 : 2 * side : 2], order[1 : 2 * side : 2]
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,17 @@ class Table(Protocol):
 
     @property
     def cost(self) -> str:
-        """The class of cost that limits permutations and draws."""
+        """The class of cost that limits draws."""
+        ...
+
+    @property
+    def permuting(self) -> str:
+        """The class of cost that limits permutations."""
+        ...
+
+    @property
+    def rewired(self) -> bool:
+        """Whether the null changes the candidates alone: a descriptor that ignores the order of stimuli has no other."""
         ...
 
     def scores(self) -> np.ndarray:
@@ -82,6 +92,16 @@ class FunctionTable:
     def shape(self) -> tuple[int, int, int]:
         """n stimuli, S subjects, C candidates."""
         return len(self.brain[0]), len(self.brain), len(self.layers)
+
+    @property
+    def permuting(self) -> str:
+        """A permutation costs what a draw does."""
+        return self.cost
+
+    @property
+    def rewired(self) -> bool:
+        """Stimuli are permuted."""
+        return False
 
     def _table(self, brain_rows: np.ndarray, layer_rows: np.ndarray) -> np.ndarray:
         return np.array([[float(self.function(y[layer_rows], x[brain_rows])) for y in self.layers] for x in self.brain])

@@ -9,7 +9,8 @@ import json
 from pathlib import Path
 
 from isocortex.errors import StudyError
-from isocortex.planning.costs import COSTS, ROOM_MB, UNKNOWN_FEATURES, UNKNOWN_NEUROIDS, Cost, Shapes
+from isocortex.planning.costs import COSTS, ROOM_MB, UNKNOWN_FEATURES, UNKNOWN_NEUROIDS
+from isocortex.planning.sizes import Cost, Shapes
 from isocortex.study import Study, load_study
 from isocortex.study.job import Job
 from isocortex.study.jobs import Jobs
@@ -27,7 +28,8 @@ def shapes_of(study: Study, job: Job) -> Shapes:
     else:
         known = [sum(plan.neuroids.get(s, 0) for plan in study.regions.values()) for s in subjects]
         counts = [count or UNKNOWN_NEUROIDS for count in known]
-    members = dict.fromkeys(item["model"] for item in options.get("of", ())) or {model: None}
+    of = dict.fromkeys(item["model"] for item in options.get("of", ()))
+    members = of or dict.fromkeys(options.get("models", ())) or {model: None}
     found = [_layers_and_features(study, member, sets[0]) for member in members]
     layers, features = sum(count for count, _ in found), max(width for _, width in found)
     splits = study.options.splits

@@ -1,25 +1,19 @@
-"""What one job of each stage costs, by its sizes (standard library only).
-
-The rates are those of one slow core, so that a plan errs on the long side; memory is what the stages hold at once.
-"""
+"""What one job of each stage costs, by its sizes (standard library only)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
+from isocortex.planning import comparisons
+from isocortex.planning.sizes import BASE_MB, DOUBLE, FLOPS, START, Cost, Shapes
+from isocortex.planning.sizes import mb as _mb
 from isocortex.study.job import Job
 
-FLOPS = 2.0e10  # float64 operations per second of one core in large products
-START = {"numpy": 2.0, "torch": 4.0}  # seconds until a command's first arithmetic
-BASE_MB = {"numpy": 180, "torch": 330}  # what the imports take
 UNKNOWN_FEATURES = 4096  # per layer, until the model has been run once
 UNKNOWN_NEUROIDS = 1000
 GRID = 20  # penalties
 LABELLINGS, CLASSES = 1000, 5  # of a decoder: permuted labels, and classes
 DECODER_STEPS = {"ridge": 10, "lda": 3, "logistic": 100}  # products per fold, with fewer permutations where they are many
-DOUBLE = 8
 # Sizes that bound what is held at once, in MB: tests hold these equal to the constants of the stages.
 GRAM_MB, BLOCK_MB, FIT_MB, KEPT_MB, HELD_MB = 2147.0, 1074.0, 537.0, 1342.0, 100.0
 ROOM_MB = 300.0
@@ -28,45 +22,9 @@ NEIGHBOURS = 123  # within 6 mm of a voxel of 2 mm
 RANKED = 1.2e7  # dissimilarities per second that are sorted and ranked
 PERMUTED_MB, PLACES_MB = 1074.0, 537.0  # permuted RDMs of a model, and places of a map under all permutations
 IDENTIFY_MB = 1000.0  # transformed RDMs of a block of thresholds
+SHAPE_SECONDS, STOCHASTIC_SECONDS = 4e-4, 3e-3  # of one distance of small systems
 SOLVED = 10  # penalties of a kernel whose inverse is made; the others are combinations of them
 SMALL = 2e11  # operations of a fit up to which it runs in float64
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of one job: seconds on one core, peak memory in MB, disk in MB."""
-
-    seconds: float
-    memory_mb: float
-    disk_mb: float
-
-
-@dataclass(frozen=True)
-class Shapes:
-    """Sizes that a job's cost depends on."""
-
-    stimuli: int
-    neuroids: int
-    repeats: int
-    layers: int
-    features: int
-    subjects: int
-    outer: int
-    folds: int
-    draws: int
-    test: float
-
-    @property
-    def train(self) -> int:
-        """Training stimuli of an outer split."""
-        return max(1, round(self.stimuli * (1 - (self.test or 1 / self.folds))))
-
-
-def _mb(*shape: float, size: int = DOUBLE) -> float:
-    product = float(size)
-    for length in shape:
-        product *= length
-    return product / 1e6
 
 
 def _image_rows(s: Shapes, _: Job) -> Cost:
@@ -178,22 +136,6 @@ def _joint(s: Shapes, job: Job) -> Cost:
     return Cost(START["torch"] + s.subjects * seconds, memory, s.subjects * _mb(v, spaces + 3 * groups, size=4))
 
 
-def _variants(options: dict[str, Any]) -> float:
-    """How many comparisons of one RDM a metric makes: pairs of thresholds, or fits of a mixture."""
-    if options.get("model", "selected") != "selected":
-        return 20.0
-    if not isinstance(options.get("thresholds"), str):
-        return 1.0
-    levels = 1 + 1 / options["step"]
-    return levels * (levels - 1) / 2 if options["thresholds"] == "nested" else 3.0
-
-
-def _compare(s: Shapes, job: Job) -> Cost:
-    pairs = s.stimuli * (s.stimuli - 1) / 2
-    flops = sum(_variants(m) for m in job.options["metrics"].values()) * pairs * s.subjects * (20 * s.draws * s.layers + 40_000)
-    return Cost(START["numpy"] + flops / (FLOPS / 10), BASE_MB["numpy"] + _mb(pairs, 200), _mb(pairs, 2))
-
-
 def _searchlight(s: Shapes, job: Job) -> Cost:
     n, v, pairs = s.stimuli, s.neuroids, s.stimuli * (s.stimuli - 1) / 2
     seconds, memory = 0.0, 0.0
@@ -234,6 +176,18 @@ def _identify(s: Shapes, job: Job) -> Cost:
     return Cost(START["torch"] + seconds, BASE_MB["torch"] + held + IDENTIFY_MB, disk)
 
 
+def _space(s: Shapes, job: Job) -> Cost:
+    options, systems = job.options, len(job.options["systems"])
+    pairs, halves = systems * (systems - 1) / 2, options["halves"]
+    distances = halves["splits"] * 8 + halves["shuffles"]  # of a pair
+    trials = min(s.repeats, 200) * s.stimuli * s.neuroids * 1e-9  # seconds to pick some of them
+    seconds = pairs * distances * (SHAPE_SECONDS + trials)
+    if "stochastic_shape" in options["methods"]:
+        seconds += pairs * (distances + halves["shuffles"]) * (STOCHASTIC_SECONDS + 3 * trials)
+    held = systems * _mb(s.stimuli, s.repeats, s.neuroids / max(1, len(options["regions"])))
+    return Cost(START["torch"] + seconds, BASE_MB["torch"] + 2 * held + 200, _mb(systems, systems, 30))
+
+
 def _page(*_: object) -> Cost:
     return Cost(START["numpy"] + 3, BASE_MB["numpy"], 2)
 
@@ -254,12 +208,14 @@ COSTS: dict[str, Callable[[Shapes, Job], Cost]] = {
     "readout": _readout,
     "decode": _decode,
     "joint": _joint,
-    "compare": _compare,
+    "compare": comparisons.compare,
+    "shapes": comparisons.shapes,
     "searchlight": _searchlight,
     "geometry": _geometry,
     "summarise": _table,
     "report": _page,
     "identify": _identify,
+    "space": _space,
     "across": _table,
     "index": _page,
 }

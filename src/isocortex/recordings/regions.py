@@ -78,10 +78,12 @@ def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
 
     Returns
     -------
-    Dataset with `trials` (stimulus, repeat, neuroid), `response` (stimulus, neuroid), `n_repeats` (stimulus), `reliability`
-    (neuroid; of the averaged response, from repeats of the training stimuli, NaN with one repeat), coords stimulus_id,
-    first_shown (place of the first presentation in the recording), session and run (where no stimulus was shown in more than
-    one), neuroid_id and all others of the neuroids; attrs set, n_dropped, dropped {reason: count}, dropped_ids {reason: ids}.
+    Dataset with `trials` (stimulus, repeat, neuroid), `response` (stimulus, neuroid), `n_repeats` (stimulus), `shown`
+    (stimulus, repeat; each trial's place among the recording's presentations, so that trials can be blocked in time; -1 where
+    there is no trial), `reliability` (neuroid; of the averaged response, from repeats of the training stimuli, NaN with one
+    repeat), coords stimulus_id, first_shown (place of the first presentation in the recording), session and run (where no
+    stimulus was shown in more than one), neuroid_id and all others of the neuroids; attrs set, n_dropped, dropped
+    {reason: count}, dropped_ids {reason: ids}.
 
     Raises
     ------
@@ -106,13 +108,17 @@ def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
     if len(keep) < trials.shape[2]:
         trials, response = trials[:, :, keep], response[:, keep]
     present = np.stack([np.isfinite(trials[:, number]).any(axis=1) for number in range(trials.shape[1])], axis=1)
-    trials = trials[:, : int(present.sum(axis=1).max()) or 1]
+    # Up to the last repeat that anything is known of: one before it may have failed in all neuroids of the region.
+    used = int(np.flatnonzero(present.any(axis=0)).max(initial=0)) + 1
+    trials, present = trials[:, :used], present[:, :used]
+    places = np.where(present, repeats.places(shown, ids)[:, :used], -1)
     labels = {name: coord for name, coord in part.isel(neuroid=keep).coords.items() if coord.dims == ("neuroid",)}
     return xr.Dataset(
         {
             "trials": (("stimulus", "repeat", "neuroid"), trials),
             "response": (("stimulus", "neuroid"), response),
             "n_repeats": ("stimulus", present.sum(axis=1).astype(np.int64)),
+            "shown": (("stimulus", "repeat"), places),
             "reliability": ("neuroid", reliable[keep]),
         },
         coords={"stimulus_id": ("stimulus", np.asarray(ids, dtype=str)), **_when(recording, shown, ids), **labels},

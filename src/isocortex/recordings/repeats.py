@@ -43,6 +43,25 @@ def trials(response: np.ndarray, shown: Sequence[str], stimulus_ids: Sequence[st
     ------
     DataError for a wanted stimulus that was never shown.
     """
+    index, rows, counts = _presentations(shown, stimulus_ids)
+    result = np.full((len(stimulus_ids), int(counts.max()), response.shape[1]), np.nan, dtype=response.dtype)
+    result[index, repeat_numbers(index)] = response[rows]
+    return result
+
+
+def places(shown: Sequence[str], stimulus_ids: Sequence[str]) -> np.ndarray:
+    """Where each trial of `trials` stands among the presentations: int64 (n_stimuli, n_repeats), -1 where there is none.
+
+    `shown` is the id of each presentation; raises `DataError` for a wanted stimulus that was never shown.
+    """
+    index, rows, counts = _presentations(shown, stimulus_ids)
+    result = np.full((len(stimulus_ids), int(counts.max())), -1, dtype=np.int64)
+    result[index, repeat_numbers(index)] = rows
+    return result
+
+
+def _presentations(shown: Sequence[str], stimulus_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of the presentations of wanted stimuli: which stimulus, which place; and how many each stimulus has."""
     position = {stimulus: index for index, stimulus in enumerate(stimulus_ids)}
     index = np.asarray([position.get(stimulus, -1) for stimulus in shown], dtype=np.int64)
     rows = np.flatnonzero(index >= 0)
@@ -51,9 +70,7 @@ def trials(response: np.ndarray, shown: Sequence[str], stimulus_ids: Sequence[st
     if len(counts) == 0 or counts.min() == 0:
         missing = stimulus_ids[int(counts.argmin())] if len(counts) else "any"
         raise DataError(f"trials: no presentation of stimulus {missing!r}; leave it out of the split, or correct the recording")
-    result = np.full((len(stimulus_ids), int(counts.max()), response.shape[1]), np.nan, dtype=response.dtype)
-    result[index, repeat_numbers(index)] = response[rows]
-    return result
+    return index, rows, counts
 
 
 def average(trial_responses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

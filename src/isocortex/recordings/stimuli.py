@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -31,14 +32,14 @@ def make_table(entry: Mapping[str, Any], root: Path, where: str) -> pd.DataFrame
     Parameters
     ----------
     entry : {n, ids: {path, key}, images: {path[, key]}, table: {path, id[, image, caption, labels]}, simulated: {…}},
-        or {n, numbered: true} for ids from 1 to n.
+        {n, numbered: true} for ids from 1 to n, or {n, crossed: {label: levels}} for all combinations of the labels' levels.
     root : the data set's folder.
     where : names the set in messages.
 
     Returns
     -------
     Columns `stimulus_id digest path row caption`, then label columns. The order is that of the CSV table, else of the ids, else
-    of the images (by name in a folder or archive, by row in an array).
+    of the images (by name in a folder or archive, by row in an array); of crossed levels the last label's change first.
 
     Raises
     ------
@@ -50,6 +51,8 @@ def make_table(entry: Mapping[str, Any], root: Path, where: str) -> pd.DataFrame
     images = _images(entry["images"], root, where) if entry.get("images") else None
     if entry.get("table"):
         table = _from_csv(entry["table"], images, root, where)
+    elif entry.get("crossed"):
+        table = _crossed(entry["crossed"], where)
     elif entry.get("numbered"):
         width = len(str(entry["n"]))
         table = _blank([str(k + 1).zfill(width) for k in range(entry["n"])], [""] * entry["n"], [-1] * entry["n"])
@@ -91,6 +94,19 @@ def _digests(table: pd.DataFrame, root: Path, where: str) -> list[str]:
 
 def _blank(ids: list[str], paths: list[str], rows: list[int]) -> pd.DataFrame:
     return pd.DataFrame({"stimulus_id": ids, "digest": "", "path": paths, "row": rows, "caption": ""})
+
+
+def _crossed(levels: Mapping[str, Sequence[float]], where: str) -> pd.DataFrame:
+    """A stimulus per combination of levels: its id tells them, and a column per label holds them."""
+    taken = [label for label in levels if label in COLUMNS]
+    if taken:
+        raise DataError(f"{where}: a label is called {taken[0]!r}, which is a column of every table; rename it")
+    rows = list(itertools.product(*levels.values()))
+    names = ["_".join(f"{label}_{level:g}" for label, level in zip(levels, row, strict=True)) for row in rows]
+    table = _blank(names, [""] * len(rows), [-1] * len(rows))
+    for place, label in enumerate(levels):
+        table[label] = np.asarray([row[place] for row in rows], dtype=np.float64)
+    return table
 
 
 def _images(place: Mapping[str, Any], root: Path, where: str) -> pd.DataFrame:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from isocortex.reporting import decoding, joint, provenance, recorded, searchlight, tables
+from isocortex.reporting import decoding, joint, provenance, recorded, searchlight, shape_tables, shapes, tables
 from isocortex.reporting.answer import Answer, answer
 from isocortex.reporting.drawing import Drawing, plain_style
+from isocortex.reporting.figures.curvature import curvature_figure, sweep_figure
+from isocortex.reporting.figures.curved_graph import graph_figure
 from isocortex.reporting.figures.decoding import confusion_figures
 from isocortex.reporting.figures.geometry import geometry_figure
 from isocortex.reporting.figures.identification import identification_figures
 from isocortex.reporting.figures.joint import joint_figure
 from isocortex.reporting.figures.layers import layers_figure
+from isocortex.reporting.figures.moments import moments_figure
 from isocortex.reporting.figures.neuroids import field_figure, neuroids_figure
 from isocortex.reporting.figures.ranking import ranking_figure
 from isocortex.reporting.figures.rdms import rdm_figure
 from isocortex.reporting.figures.searchlight import searchlight_figure
+from isocortex.reporting.figures.shape_map import shape_map
+from isocortex.reporting.figures.space import space_figures
+from isocortex.reporting.figures.stochastic import stochastic_figure
 from isocortex.reporting.identification import identification_table
 from isocortex.reporting.region import Region
+from isocortex.reporting.space import space_tables
 from isocortex.reporting.study import Study
 from isocortex.reporting.tables import Table
 from isocortex.reporting.verdicts import ranked
@@ -34,16 +41,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Panel:
-    """All that one method says about a region."""
+    """All that one method says about a region; `said` are sentences without which its numbers mislead."""
 
     method: str
     title: str
     role: str
     answer: Answer
+    said: Sequence[str]
     ranking_figure: Drawing | None
     ranking: Table | None
     differences: Table | None
     subjects: Table | None
+    noise: Table | None
     figures: Sequence[Drawing]
 
 
@@ -78,6 +87,7 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
             for entry in joint.joint_entries(region)
         ]
         maps = [searchlight_figure(entry) for entry in searchlight.entries(region)]
+        space = shape_map(region)
     first = panels[0].answer if panels else answer(region, None, None)
     return (
         environment()
@@ -87,6 +97,8 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
             index=index,
             answer=first,
             panels=panels,
+            space_figure=space,
+            space_table=shape_tables.space_table(region),
             joint_table=joint.joint_table(region),
             joint_differences=joint.joint_differences(region),
             joint_panels=joined,
@@ -114,18 +126,50 @@ def panel(region: Region, method: str, verdict: Verdict) -> Panel:
         neuroids_figure(region, method, verdict),
         field_figure(region, method, ranked(verdict)),
         rdm_figure(region, method, verdict),
+        *(draw(region, method, verdict) for draw in _OWN.get(family or "", _no_own)(region, method)),
     ]
     return Panel(
         method=method,
         title=method_label(method),
         role=f"{family_of(family).title}, {_role(region, method)}",
         answer=answer(region, method, verdict),
+        said=shapes.sentences(region, method, verdict),
         ranking_figure=ranking_figure(region, method, verdict),
         ranking=tables.ranking_table(region, method, verdict),
         differences=tables.differences_table(region, method),
         subjects=tables.subjects_table(region, method, verdict),
+        noise=shape_tables.noise_table(region, method, verdict),
         figures=[drawing for drawing in drawings if drawing],
     )
+
+
+Draw = Callable[[Region, str, "Verdict"], Drawing | None]
+
+
+def _no_own(region: Region, method: str) -> Sequence[Draw]:  # noqa: ARG001 (all are called alike)
+    return ()
+
+
+def _of_graphs(region: Region, method: str) -> Sequence[Draw]:
+    """The graphs are drawn once, with the first of the methods that measure them."""
+    first = next(name for name in region.methods if region.family(name) == "graph")
+    return (curvature_figure, graph_figure) if method == first else (sweep_figure,)
+
+
+def _of_shapes(region: Region, method: str) -> Sequence[Draw]:  # noqa: ARG001 (all are called alike)
+    return (moments_figure,) if method == "shape_moments" else ()
+
+
+def _of_noise(region: Region, method: str) -> Sequence[Draw]:  # noqa: ARG001 (all are called alike)
+    return (stochastic_figure,)
+
+
+# What a family draws beside the figures of all families.
+_OWN: Mapping[str, Callable[[Region, str], Sequence[Draw]]] = {
+    "graph": _of_graphs,
+    "shape": _of_shapes,
+    "stochastic": _of_noise,
+}
 
 
 def _role(region: Region, method: str) -> str:
@@ -140,6 +184,7 @@ def index_page(study: Study) -> str:
         overview = study.overview()
         identified = study.identification
         identified_figures = identification_figures(identified) if identified else []
+        far = space_figures(study.space) if study.space else []
     return (
         environment()
         .get_template("index.html")
@@ -153,6 +198,9 @@ def index_page(study: Study) -> str:
             identification=identified,
             identification_figures=identified_figures,
             identification_table=identification_table(identified) if identified else None,
+            space=study.space,
+            space_figures=far,
+            space_tables=space_tables(study.space) if study.space else [],
             versions=provenance.versions(),
             digests=study.digests,
         )

@@ -24,8 +24,8 @@ class Region:
     """A region's tables, cells, recording and stimuli.
 
     `options` are the report job's (`study title region label level primary models methods command` and the data set's),
-    `cells` are called `model/family`, or `geometry` and `decoding` for the region by itself, `digests` are pairs (path, first
-    digits of its SHA-256).
+    `cells` are called `model/family`, or `geometry`, `decoding` and `shapes` for the region by itself, `digests` are pairs
+    (path, first digits of its SHA-256).
     """
 
     options: Mapping[str, Any]
@@ -89,8 +89,12 @@ class Region:
         groups = [group for group in (self.options.get("methods") or {}).values() if isinstance(group, Mapping)]
         return next((group[method] for group in groups if isinstance(group.get(method), Mapping)), {})
 
+    def is_distance(self, method: str) -> bool:
+        """True where the closer of two has the lower score."""
+        return any(row["method"] == method and row.get("higher_is_closer") is False for row in self.scores)
+
     def score_name(self, method: str) -> str:
-        return score_label(self.family(method), self.method_options(method))
+        return score_label(self.family(method), self.method_options(method), method)
 
     def model_label(self, model: str) -> str:
         entry = (self.options.get("models") or {}).get(model) or (self.options.get("joint") or {}).get(model) or {}

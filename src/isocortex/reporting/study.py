@@ -13,6 +13,7 @@ from isocortex.reporting.figures.overview import Named, overview_figure
 from isocortex.reporting.formatting import is_missing, number, p_phrase, percent, plural
 from isocortex.reporting.identification import Identification
 from isocortex.reporting.region import Region, Row
+from isocortex.reporting.space import Space
 from isocortex.reporting.verdicts import leaders
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Study:
     q_study: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     digests: Sequence[tuple[str, str]] = ()
     identification: Identification | None = None
+    space: Space | None = None
 
     def _method(self, name: str) -> str | None:
         return self.regions[name].leading

@@ -24,6 +24,11 @@ FAMILIES = {
     "decoding": Family(2, "decoding", "balanced accuracy", "what can be decoded", "decodes"),
     "joint": Family(2, "joint encoding", "median r", "the explainable variance", "explain"),
     "rdm": Family(3, "representational similarity", "RDM correlation", "the lower noise ceiling", "resembles"),
+    "graph": Family(4, "curvature of the graph of stimuli", "score", "what a copy of the region would reach", "resembles"),
+    "shape": Family(5, "shape", "score", "the way from chance to the region's own repeats", "resembles"),
+    "stochastic": Family(
+        6, "shape with its noise", "stochastic shape distance", "the way from chance to the region's own repeats", "resembles"
+    ),
     "geometry": Family(9, "geometry", "value", "", "describes"),
 }
 OTHER = Family(5, "similarity", "score", "what a copy of the region would reach", "resembles")
@@ -38,7 +43,31 @@ METHODS = {
     "geodesic_rsa": "Geodesic RSA",
     "pls": "Partial least squares",
     "fractional": "Fractional ridge",
+    "ricci": "Ricci curvature",
+    "ricci_partial": "Ricci curvature beyond mean distance",
+    "ricci_distribution": "Curvature distributions",
+    "ricci_edges": "Shared edges",
+    "ricci_communities": "Ricci-flow communities",
+    "shape": "Shape distance",
+    "shape_moments": "Shape similarity, unbiased moments",
+    "stochastic_shape": "Stochastic shape distance",
     "participation_ratio": "Participation ratio",
+}
+# What a method's score is: by the option that decides it, "" where none of these is set.
+SCORES = {
+    "ricci": {"": "Spearman ρ of node curvature"},
+    "ricci_partial": {"": "partial ρ of node curvature"},
+    "ricci_distribution": {"": "Wasserstein distance", "kolmogorov_smirnov": "Kolmogorov–Smirnov distance"},
+    "ricci_edges": {"": "share of edges in common"},
+    "ricci_communities": {
+        "": "agreement of communities",
+        "ami": "adjusted mutual information",
+        "ari": "adjusted Rand index",
+        "vi": "1 − variation of information / ln n",
+    },
+    "shape": {"": "angle (rad)", "euclidean": "Euclidean shape distance"},
+    "shape_moments": {"": "shape similarity"},
+    "stochastic_shape": {"": "stochastic shape distance", "gaussian": "Gaussian shape distance", "energy": "energy distance"},
 }
 COMPARISONS = {
     "rho_a": "ρ-a",
@@ -63,8 +92,12 @@ def method_label(method: str) -> str:
     return METHODS.get(method, method.replace("_", " "))
 
 
-def score_label(family: str | None, options: Mapping[str, Any]) -> str:
-    """What the score is: `median r`, or for RDMs the correlation that the method's options name."""
+def score_label(family: str | None, options: Mapping[str, Any], method: str = "") -> str:
+    """What the score is: `median r`, or what the method's options make of it, as the correlation of RDMs that they name."""
+    if method in SCORES:
+        labels = SCORES[method]
+        chosen = (value for value in options.values() if isinstance(value, str) and value in labels)
+        return labels[next(chosen, "")]
     compare = options.get("compare")
     if family == "rdm" and isinstance(compare, str):
         return COMPARISONS.get(compare, compare)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +72,10 @@ def all_layers(
     return result
 
 
-def _read_layers(store: Store, subject: Subject, options: dict[str, Any], method: str, device: torch.device) -> Layers:
+def each_layer(
+    store: Store, subject: Subject, options: dict[str, Any], device: torch.device
+) -> Iterator[tuple[str, torch.Tensor, tuple[torch.Tensor, int]]]:
+    """Name, Gram matrix (n, n), and means over features (n,) with their number, of each layer on a subject's stimuli."""
     place = {str(name): row for row, name in enumerate(store.sidecar["stimulus_ids"])}
     missing = [name for name in subject.stimulus_ids if name not in place]
     if missing:
@@ -81,20 +85,25 @@ def _read_layers(store: Store, subject: Subject, options: dict[str, Any], method
             "redo features and kernels with these stimuli"
         )
     rows = np.array([place[name] for name in subject.stimulus_ids])
-    names: list[str] = []
-    found: list[torch.Tensor] = []
-    refused: dict[str, str] = {}
     groups = {attributes["layer"]: (group, attributes) for group, attributes in sorted(store.groups.items())}
     # The study's order, not the store's: a layer added later lies behind the others there.
     for group, attributes in (groups[name] for name in options.get("layers") or groups if name in groups):
         gram = torch.as_tensor(np.asarray(store.read(group, "gram"))[np.ix_(rows, rows)], device=device)
         means = torch.as_tensor(np.asarray(store.read(group, "row_mean"))[rows], device=device)
+        yield attributes["layer"], gram, (means, int(attributes["n_features"]))
+
+
+def _read_layers(store: Store, subject: Subject, options: dict[str, Any], method: str, device: torch.device) -> Layers:
+    names: list[str] = []
+    found: list[torch.Tensor] = []
+    refused: dict[str, str] = {}
+    for name, gram, (means, n_features) in each_layer(store, subject, options, device):
         try:
-            vector = rdm_from_gram(gram, means, int(attributes["n_features"]), method)
+            vector = rdm_from_gram(gram, means, n_features, method)
         except DataError as error:
-            refused[attributes["layer"]] = str(error)
+            refused[name] = str(error)
             continue
-        names.append(attributes["layer"])
+        names.append(name)
         found.append(vector)
     rdms = torch.stack(found) if found else torch.empty((0, 0), dtype=torch.float64, device=device)
     return Layers(tuple(names), rdms, refused)
@@ -110,14 +119,15 @@ def subject_rdm(subject: Subject, settings: dict[str, Any], device: torch.device
                 raise DataError("RDM: found missing values or fewer than 3 stimuli, expected a whole RDM of 3 or more")
             return vector
         patterns = torch.as_tensor(np.asarray(data["response"].values, dtype=np.float64), device=device)
-        trials = _trials(subject)
+        trials = subject_trials(subject)
         repeats = None if trials is None else torch.as_tensor(trials, dtype=torch.float64, device=device)
         return brain_rdm(patterns, settings["rdm"], trials=repeats, noise=settings.get("noise", "shrinkage_diag"))
     except DataError as error:
         raise DataError(f"compare: region {region!r}, subject {subject.name!r}: {error}") from None
 
 
-def _trials(subject: Subject) -> np.ndarray | None:
+def subject_trials(subject: Subject) -> np.ndarray | None:
+    """Trials (n, R, p) of a subject, NaN for a missing repeat; None where the recording has none."""
     if "trials" not in subject.data:
         return None
     return np.asarray(subject.data["trials"].transpose("stimulus", "repeat", "neuroid").values)
@@ -128,7 +138,7 @@ def halves(subject: Subject, settings: dict[str, Any], seed: int, device: torch.
 
     Every half needs one repeat of every stimulus, and two for an RDM that is cross-validated over repeats.
     """
-    trials = _trials(subject)
+    trials = subject_trials(subject)
     crossed = ESTIMATORS[settings["rdm"]].needs == "trials"
     if trials is None or np.isfinite(trials).all(axis=2).sum(axis=1).min() < (4 if crossed else 2):
         return None

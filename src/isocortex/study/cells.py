@@ -7,6 +7,7 @@ from typing import Any
 
 from isocortex.study.job import Job
 from isocortex.study.layout import Layout
+from isocortex.study.options import MOVES_UNITS, SPANNING
 from isocortex.study.searchlight import for_model
 from isocortex.study.sources import asked_layers
 
@@ -116,8 +117,24 @@ def compare(at: Layout) -> Iterator[Job]:
     for region, model, sets in _cells(at):
         for family in at.study.families(region):
             inputs = {"brain": at.brain(region), "kernels": {name: at.kernels(model, name) for name in sets}}
-            options = {**_common(at, region, model), "family": family, "metrics": at.study.metrics(region, family)}
+            metrics = at.study.metrics(region, family)
+            if any(options.get("group") in MOVES_UNITS for options in metrics.values()):
+                inputs["features"] = {name: at.features(model, name) for name in sets}
+            options = {**_common(at, region, model), "family": family, "metrics": metrics}
             yield Job("compare", inputs, at.cell(region, model, family), options)
+
+
+def shapes(at: Layout) -> Iterator[Job]:
+    """Distances among a region's subjects and all models' layers, where shapes are compared."""
+    for region, plan in at.study.regions.items():
+        metrics = {name: options for name, options in at.study.metrics(region).items() if name in SPANNING}
+        if not metrics:
+            continue
+        sets = list(dict.fromkeys(at.study.subjects[s]["stimuli"] for s in plan.subjects))
+        kernels = {model: {name: at.kernels(model, name) for name in sets} for model in at.study.models}
+        options = {**_common(at, region, ""), "metrics": metrics}
+        options["models"] = {model: asked_layers(at, model) for model in at.study.models}
+        yield Job("shapes", {"brain": at.brain(region), "kernels": kernels}, at.shapes(region), options)
 
 
 def searchlight(at: Layout) -> Iterator[Job]:

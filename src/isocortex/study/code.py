@@ -26,13 +26,21 @@ METHOD_MODULES: dict[str, str] = {
     "rsa": "isocortex.similarity.rsa",
     "trsa": "isocortex.similarity.trsa.rows",
     "geodesic_rsa": "isocortex.similarity.trsa.rows",
+    "ricci": "isocortex.similarity.ricci.rows",
+    "ricci_partial": "isocortex.similarity.ricci.rows",
+    "ricci_distribution": "isocortex.similarity.ricci.rows",
+    "ricci_edges": "isocortex.similarity.ricci.rows",
+    "ricci_communities": "isocortex.similarity.ricci.rows",
+    "shape": "isocortex.similarity.shape.rows",
+    "shape_moments": "isocortex.similarity.shape.rows",
+    "stochastic_shape": "isocortex.similarity.stochastic_shape.rows",
     "participation_ratio": "isocortex.geometry.dimensionality",
 }
 
 # Stages that follow their code; those of results/shared follow `recipes.RECIPES`.
 STAGES = (
-    "splits", "region", "encode", "readout", "decode", "joint", "compare", "searchlight", "geometry", "summarise",
-    "report", "identify",
+    "splits", "region", "encode", "readout", "decode", "joint", "compare", "shapes", "searchlight", "geometry", "summarise",
+    "report", "identify", "space",
     "across", "index",
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
 from isocortex.study.identifiers import check_id, check_unique
-from isocortex.study.options.base import Count, Fraction, Options, Positive, Seed
+from isocortex.study.options.base import Count, Fraction, Number, Options, Positive, Seed
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", strict=True)]
 
@@ -72,13 +72,17 @@ class StimulusSet(Options):
     simulated: SimulatedStimuli | None = None
     digits: TrainedNetworks | None = None
     numbered: StrictBool = False
+    crossed: Annotated[dict[StrictStr, Annotated[list[Number], Field(min_length=1)]], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _some_source(self) -> StimulusSet:
-        if not any((self.ids, self.images, self.table, self.made, self.numbered)):
-            raise ValueError("says only n; give ids, images, table, simulated or digits, or numbered: true")
-        if self.numbered and any((self.ids, self.images, self.table, self.made)):
+        named = any((self.ids, self.images, self.table, self.made))
+        if not any((named, self.numbered, self.crossed)):
+            raise ValueError("says only n; give ids, images, table, crossed, simulated or digits, or numbered: true")
+        if self.numbered and (named or self.crossed):
             raise ValueError("numbered: found beside a source of names; leave one of them out")
+        if self.crossed and named:
+            raise ValueError("crossed: found beside a source of names; leave one of them out")
         return self
 
     @property
@@ -114,6 +118,24 @@ class ArraySubject(Subject):
         if len(set(value)) < len(value) or "neuroid" not in value or ("presentation" in value) == ("stimulus" in value):
             raise ValueError(f"found {value}, expected neuroid with stimulus (and repeat), or neuroid with presentation")
         return value
+
+
+class SteinmetzSubject(Subject):
+    """One session of spike counts in bins of 10 ms, summed from `window[0]` to `window[1]` seconds after the stimulus."""
+
+    adapter: Literal["steinmetz"]
+    path: StrictStr
+    window: Annotated[list[Annotated[Number, Field(ge=0, allow_inf_nan=False)]], Field(min_length=2, max_length=2)] = [0.0, 0.4]
+
+    @field_validator("window")
+    @classmethod
+    def _window_is_of_whole_bins(cls, value: list[float]) -> list[float]:
+        start, end = (float(edge) for edge in value)
+        if any(abs(edge * 100 - round(edge * 100)) > 1e-6 for edge in (start, end)):
+            raise ValueError(f"found {value}, expected multiples of 0.01, the width of a bin in seconds")
+        if end <= start:
+            raise ValueError(f"found {value}, expected its end after its start")
+        return [start, end]
 
 
 class RdmPlace(Options):
@@ -166,6 +188,7 @@ ADAPTERS: dict[str, type[Subject]] = {
     "rdm": RdmSubject,
     "simulated": SimulatedSubject,
     "networks": NetworkSubject,
+    "steinmetz": SteinmetzSubject,
 }
 
 

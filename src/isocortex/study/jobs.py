@@ -13,6 +13,11 @@ from isocortex.study.job import Job
 from isocortex.study.layout import Layout
 from isocortex.study.model import Study
 from isocortex.study.pages import command, index_options, page_options
+from isocortex.study.space import planned_systems
+
+
+# Stages whose cells the line on a page makes anew.
+REDONE = ("encode", "readout", "decode", "joint", "compare", "shapes", "searchlight")
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Jobs:
             "summarise": self._summarise(),
             "report": self._report(),
             "identify": self._identify(),
+            "space": self._space(),
             "across": self._across(),
             "index": self._index(),
         }
@@ -68,6 +74,7 @@ class Jobs:
             "decode": list(cells.decode(self.at)),
             "joint": list(cells.joint(self.at)),
             "compare": list(cells.compare(self.at)),
+            "shapes": list(cells.shapes(self.at)),
             "searchlight": list(cells.searchlight(self.at)),
             "geometry": list(cells.geometry(self.at)),
         }
@@ -99,11 +106,7 @@ class Jobs:
 
     def command(self, region: str) -> str:
         """The line that redoes a region's cells and page."""
-        return command(
-            self.study,
-            region,
-            [stage for stage in ("encode", "readout", "decode", "joint", "compare", "searchlight") if self._cell_jobs[stage]],
-        )
+        return command(self.study, region, [stage for stage in REDONE if self._cell_jobs[stage]])
 
     def _identify(self) -> Iterator[Job]:
         asked = self.study.options.identify
@@ -127,6 +130,21 @@ class Jobs:
         brains = {region: self.at.brain(region) for region in regions}
         yield Job("identify", {"brains": brains}, self.at.identification, options)
 
+    def _space(self) -> Iterator[Job]:
+        asked = self.study.options.space
+        if asked is None:
+            return
+        systems = planned_systems(self.study)
+        regions = list(dict.fromkeys(region for region, _ in systems))
+        options = {
+            "study": self.study.name,
+            "regions": regions,
+            "systems": [list(system) for system in systems],
+            **asked.job(),
+            "seed": self.study.options.inference.seed,
+        }
+        yield Job("space", {"brains": {region: self.at.brain(region) for region in regions}}, self.at.space, options)
+
     def _across(self) -> Iterator[Job]:
         scores = {region: self.at.tables(region)["scores"] for region in self.study.regions}
         comparisons = {region: self.at.tables(region)["comparisons"] for region in self.study.regions}
@@ -147,4 +165,6 @@ class Jobs:
         }
         if self.study.options.identify is not None:
             inputs["identification"] = self.at.identification
+        if self.study.options.space is not None:
+            inputs["space"] = self.at.space
         yield Job("index", inputs, f"{self.at.home}/index.html", index_options(self.study))

@@ -81,6 +81,10 @@ class Layout:
         """Labels decoded from a region by itself."""
         return f"{self.home}/{region}/decoding.nc"
 
+    def shapes(self, region: str) -> str:
+        """The space of shapes of a region's subjects and of all models' layers."""
+        return f"{self.home}/{region}/shapes.nc"
+
     def geometry(self, region: str) -> str:
         """Descriptors of a region by itself."""
         return f"{self.home}/{region}/geometry.nc"
@@ -89,6 +93,11 @@ class Layout:
     def identification(self) -> str:
         """How well regions are told from each other across subjects."""
         return f"{self.home}/identification.nc"
+
+    @property
+    def space(self) -> str:
+        """How far apart regions are, of all subjects."""
+        return f"{self.home}/space.nc"
 
     def tables(self, region: str) -> dict[str, str]:
         """The tables of a region."""

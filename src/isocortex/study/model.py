@@ -16,6 +16,7 @@ from isocortex.study.identify import check_identify
 from isocortex.study.joint import joint_encoders
 from isocortex.study.regions import RegionPlan, plan_regions
 from isocortex.study.searchlight import check_searchlights
+from isocortex.study.space import check_space
 
 Entry = dict[str, Any]
 
@@ -87,6 +88,7 @@ class Study:
         _check_delays(study)
         check_identify(study)
         check_searchlights(study)
+        check_space(study)
         return study
 
     @property
@@ -308,6 +310,6 @@ def _check_decoders(study: Study) -> None:
         for key in ("target", "groups"):
             for stimuli in study.stimulus_sets:
                 entry = study.dataset.stimuli[stimuli]
-                labels = entry.table.labels if entry.table else []
+                labels = entry.table.labels if entry.table else list(entry.crossed or ())
                 if decoder[key] is not None and not entry.made and decoder[key] not in labels:
                     raise unknown(f"decode.{name}.{key}", decoder[key], labels, f"label of the stimulus set {stimuli!r}")

@@ -68,6 +68,37 @@ def test_trials_responses_and_counts_belong_together():
     np.testing.assert_array_equal(np.sort(found["trials"][7, :, 0]), np.sort(source["response"].values[rows, 0]))
 
 
+def test_shown_says_where_each_trial_was():
+    source = recording()
+    found = build_patterns(source, selection(anywhere=[{}]))
+    shown = found["shown"]
+    assert shown.dims == ("stimulus", "repeat")
+    assert shown.dtype == np.int64
+    assert sorted(shown.values.ravel().tolist()) == list(range(80))
+    assert (np.diff(shown.values, axis=1) > 0).all()
+    np.testing.assert_array_equal(source["stimulus_id"].values[shown.values], np.repeat(IDS, 4).reshape(20, 4))
+    kept = source["response"].values[:, [0, 3, 4, 5]]
+    np.testing.assert_array_equal(found["trials"], kept[shown.values])
+    np.testing.assert_array_equal(found["first_shown"], shown.values.min(axis=1))
+
+
+def test_a_trial_that_failed_in_the_region_was_not_shown_to_it():
+    source = recording()
+    rows = np.flatnonzero(source["stimulus_id"].values == "s07")
+    source["response"][rows[0], :4] = np.nan  # in V1; V2 has it
+    found = build_patterns(source, selection())
+    assert found["shown"].values[7].tolist() == [-1, *rows[1:]]
+    assert found["n_repeats"].values[7] == 3
+    assert np.isnan(found["trials"].values[7, 0]).all()
+    for stimulus in source["stimulus_id"].values:
+        first = np.flatnonzero(source["stimulus_id"].values == stimulus)[0]
+        source["response"][first, :4] = np.nan  # the first repeat of every stimulus: the others must not be lost
+    found = build_patterns(source, selection())
+    assert (found["n_repeats"] == 3).all()
+    assert np.isfinite(found["trials"].values).all(axis=2).sum() == 60
+    assert build_patterns(recording(1), selection())["shown"].shape == (20, 1)
+
+
 def test_reliability_is_that_of_the_training_stimuli():
     train = IDS[::2]
     found = build_patterns(recording(), selection(train=train, anywhere=[{}], seed=3))

@@ -47,6 +47,23 @@ def test_ids_from_an_array(tmp_path):
     assert found["row"].tolist() == [-1, -1, -1]
 
 
+def test_crossed_levels(tmp_path):
+    found = table(tmp_path, n=4, crossed={"left": [0, 0.25], "right": [0.5, 1]})
+    assert found["stimulus_id"].tolist() == [f"left_{a}_right_{b}" for a in ("0", "0.25") for b in ("0.5", "1")]
+    assert found["left"].tolist() == [0, 0, 0.25, 0.25]
+    assert found["right"].tolist() == [0.5, 1, 0.5, 1]
+    assert found["path"].tolist() == [""] * 4
+
+
+def test_crossed_levels_are_as_many_as_it_says(tmp_path):
+    with pytest.raises(DataError, match="stimulus set all: found 4 stimuli, expected 5; correct n, or the files"):
+        table(tmp_path, n=5, crossed={"left": [0, 0.25], "right": [0.5, 1]})
+    with pytest.raises(DataError, match="2 stimulus ids occur twice"):
+        table(tmp_path, n=4, crossed={"left": [1, 1], "right": [0.5, 1]})
+    with pytest.raises(DataError, match="a label is called 'path', which is a column of every table; rename it"):
+        table(tmp_path, n=2, crossed={"path": [0, 1]})
+
+
 @pytest.mark.parametrize("values", [np.array([1, 2]), np.array([1.0, 2.0]), np.array([b"1", b"2"])])
 def test_ids_become_text(tmp_path, values):
     np.save(tmp_path / "x.npy", values)

@@ -62,7 +62,7 @@ def test_terms(folder):
     fetch.run(spec(entry, accept_terms=True), "cpu")
 
 
-@pytest.mark.parametrize("name", ["cowley2023_v4", "cichy2014_rdm92", "haxby2001_25mm"])
+@pytest.mark.parametrize("name", ["cowley2023_v4", "cichy2014_rdm92", "haxby2001_25mm", "steinmetz2019"])
 def test_every_file_of_the_catalogue_is_what_it_says(name, mirror, repository, tmp_path, monkeypatch):
     catalogue = yaml.safe_load((repository / "config/datasets.yaml").read_text(encoding="utf-8"))
     monkeypatch.chdir(tmp_path)

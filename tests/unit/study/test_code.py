@@ -81,6 +81,30 @@ def test_methods_are_those_of_the_tables() -> None:
         assert bound.startswith(f"{code.METHOD_MODULES[name]}:")
 
 
+def test_defaults_of_metrics_are_those_of_a_study() -> None:
+    from isocortex.similarity.metrics import METRICS
+    from isocortex.study.options.comparing import Compare
+
+    for name, row in METRICS.items():
+        given = Compare.model_validate({name: {}}).model_dump(exclude_none=True)[name]
+        same = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+        assert {key: same[key] for key in row.options} == row.options
+
+
+def test_a_family_of_metrics_does_not_follow_the_code_of_another() -> None:
+    """A change of `ricci` makes the cells of graphs anew, and no others."""
+    homes = {"graph": "ricci", "shape": "shape", "stochastic": "stochastic_shape"}
+    for family, method in (("rdm", "rsa"), ("graph", "ricci"), ("shape", "shape"), ("stochastic", "stochastic_shape")):
+        found = code.closure(["isocortex.stages.compare", code.METHOD_MODULES[method]])
+        for other, home in homes.items():
+            of_home = [name for name in found if name.startswith(f"isocortex.similarity.{home}.")]
+            # Stochastic distances of means alone are shape distances.
+            if other == family:
+                assert of_home
+            elif (family, other) != ("stochastic", "shape"):
+                assert not of_home
+
+
 def test_every_stage_has_a_digest_and_real_imports_lie_in_its_closure() -> None:
     import subprocess
 

@@ -92,7 +92,7 @@ BAD: list[tuple[str, Any, str]] = [
     (
         "dataset/stimuli/all",
         {"n": 3},
-        "says only n; give ids, images, table, simulated or digits, or numbered: true",
+        "says only n; give ids, images, table, crossed, simulated or digits, or numbered: true",
     ),
 ]
 

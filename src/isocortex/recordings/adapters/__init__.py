@@ -12,4 +12,5 @@ ADAPTERS: Mapping[str, str] = {
     "rdm": "isocortex.recordings.adapters.rdm:load",
     "simulated": "isocortex.recordings.simulated:load",
     "networks": "isocortex.recordings.networks:load",
+    "steinmetz": "isocortex.recordings.adapters.steinmetz:load",
 }

@@ -8,7 +8,17 @@ from pydantic import Field, StrictBool, StrictStr, field_validator
 
 from isocortex.study.identifiers import check_id
 from isocortex.study.options.base import Options, Positive
-from isocortex.study.options.comparing import FAMILIES, GEOMETRY, METRICS, NEEDS_PATTERNS, Compare, Geometry, Rsa
+from isocortex.study.options.comparing import (
+    FAMILIES,
+    GEOMETRY,
+    METRICS,
+    MOVES_UNITS,
+    NEEDS_PATTERNS,
+    SPANNING,
+    Compare,
+    Geometry,
+    Rsa,
+)
 from isocortex.study.options.encoding import (
     CLASSIFIERS,
     ENCODERS,
@@ -24,10 +34,30 @@ from isocortex.study.options.encoding import (
 from isocortex.study.options.mapping import IDENTIFIERS, Identify, Searchlight, SearchlightRsa
 from isocortex.study.options.models import SOURCES, SOURCES_WITH_WEIGHTS
 from isocortex.study.options.regions import Inference, Region, Splits
+from isocortex.study.options.space import SPACES, Space
 
 __all__ = [
-    "CLASSIFIERS", "ENCODERS", "FAMILIES", "GEOMETRY", "IDENTIFIERS", "JOINT", "METRICS", "NEEDS_PATTERNS", "NOT_METHODS",
-    "READOUTS", "SOURCES", "SOURCES_WITH_WEIGHTS", "Compare", "Geometry", "Joint", "Options", "Region", "SearchlightRsa",
+    "CLASSIFIERS",
+    "ENCODERS",
+    "FAMILIES",
+    "GEOMETRY",
+    "IDENTIFIERS",
+    "JOINT",
+    "METRICS",
+    "MOVES_UNITS",
+    "NEEDS_PATTERNS",
+    "NOT_METHODS",
+    "READOUTS",
+    "SOURCES",
+    "SOURCES_WITH_WEIGHTS",
+    "SPACES",
+    "SPANNING",
+    "Compare",
+    "Geometry",
+    "Joint",
+    "Options",
+    "Region",
+    "SearchlightRsa",
     "StudyOptions",
 ]  # fmt: skip
 
@@ -51,6 +81,7 @@ class StudyOptions(Options):
     searchlight: Searchlight = Searchlight()
     geometry: Geometry | list[StrictStr] = Geometry()
     identify: Identify | None = None
+    space: Space | None = None
     inference: Inference = Inference()
     kernels_budget_gb: Positive = 50.0
     device: StrictStr = "auto"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from isocortex.study.options.base import Fraction, Options
 
@@ -54,12 +54,114 @@ class GeodesicRsa(Options):
     noise: Shrinkage = "shrinkage_diag"
 
 
+Share = Annotated[float, Field(gt=0, le=1, strict=True)]
+Fewest = Annotated[int, Field(ge=10, strict=True)]
+
+
+class Ricci(Options):
+    """Ollivier–Ricci curvature of graphs of near stimuli: Spearman correlation of node curvature, the mean over `shares`.
+
+    `rule`: each stimulus's `nearest` share of the others, or the `shortest` share of all pairs; joined by the minimum spanning
+    tree. `alpha` is the mass that stays on a node, the rest goes to neighbours at lengths w by exp(−w^exp_power). `shares` are
+    fixed beforehand, and none is chosen. At most `max_stimuli` are taken, drawn at random.
+    """
+
+    rdm: Dissimilarity = "correlation"
+    noise: Shrinkage = "shrinkage_diag"
+    rule: Literal["nearest", "shortest"] = "nearest"
+    shares: Annotated[list[Share], Field(min_length=1, max_length=12)] = [0.05, 0.1, 0.2]
+    alpha: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.5
+    exp_power: Annotated[float, Field(ge=0, le=4, strict=True)] = 1.0
+    max_stimuli: Fewest = 120
+
+
+class RicciPartial(Ricci):
+    """As `ricci`, of what each node's mean distance and its share of neighbours leave of its curvature."""
+
+
+class RicciDistribution(Ricci):
+    """Distance of the distributions of curvature, whichever stimulus it is of; the null rewires the model's graph."""
+
+    of: Literal["edges", "nodes"] = "edges"
+    distance: Literal["wasserstein", "kolmogorov_smirnov"] = "wasserstein"
+
+
+class RicciEdges(Ricci):
+    """Edges that both graphs have, as a share of those that either has."""
+
+
+class RicciCommunities(Ricci):
+    """Agreement of the communities that Ricci flow leaves: adjusted mutual information, adjusted Rand index, or 1 less the
+    variation of information per log n."""
+
+    shares: Annotated[list[Share], Field(min_length=1, max_length=12)] = [0.1]
+    agreement: Literal["ami", "ari", "vi"] = "ami"
+    iterations: Annotated[int, Field(ge=1, le=200, strict=True)] = 10
+
+
+class Shape(Options):
+    """Distance of shapes after the best alignment of units: `alpha` from 0 (any linear map) to 1 (rotations).
+
+    `group`: `orthogonal`; `permutation`, one unit to one; or `soft`, units shared out.
+    """
+
+    alpha: Annotated[float, Field(ge=0, le=1, strict=True)] = 1.0
+    kind: Literal["angular", "euclidean"] = "angular"
+    group: Literal["orthogonal", "permutation", "soft"] = "orthogonal"
+
+    @model_validator(mode="after")
+    def _fits_its_group(self) -> Shape:
+        if self.group != "orthogonal" and self.alpha != 1.0:
+            raise ValueError(f"alpha: found {self.alpha:g} with group: {self.group}, expected 1.0; whitening mixes units")
+        return self
+
+
+class ShapeMoments(Options):
+    """Similarity of shapes from few stimuli by the method of moments, without the bias of the sample's own.
+
+    `balance` from 0 (least variance) over 1 (least mean square error) to 2 (least bias); `bias`: the largest bias allowed.
+    """
+
+    moments: Annotated[int, Field(ge=2, le=25, strict=True)] = 7
+    bootstraps: Annotated[int, Field(ge=10, le=1000, strict=True)] = 50
+    balance: Annotated[float, Field(ge=0, le=2, strict=True)] = 1.0
+    bias: Annotated[float, Field(gt=0, le=10, strict=True)] = 1.0
+    max_stimuli: Fewest = 400
+
+
+class StochasticShape(Options):
+    """Distance of noisy representations: their means and covariances (`gaussian`) or single trials (`energy`).
+
+    `auto` is Gaussian where enough stimuli have `least_trials` repeats. `alpha` weighs means (2: means alone) against
+    covariances (0). `noise`: what a model without any is given, at the region's own ratio of noise to signal. `components`: of
+    the patterns, at most half of the repeats. `blocks` of neighbouring trials alternate between the halves of a self-distance.
+    """
+
+    distribution: Literal["auto", "gaussian", "energy"] = "auto"
+    alpha: Annotated[float, Field(ge=0, le=2, strict=True)] = 1.0
+    group: Literal["orthogonal", "permutation", "identity"] = "orthogonal"
+    noise: Literal["isotropic", "proportional", "none"] = "isotropic"
+    components: Literal["auto"] | Annotated[int, Field(ge=1, le=200, strict=True)] = "auto"
+    least_trials: Annotated[int, Field(ge=2, strict=True)] = 8
+    starts: Annotated[int, Field(ge=1, le=100, strict=True)] = 2
+    blocks: Annotated[int, Field(ge=2, le=1000, strict=True)] = 10
+    max_stimuli: Fewest = 200
+
+
 class Compare(Options):
     """Metrics between a region and a layer."""
 
     rsa: Rsa | None = None
     trsa: Trsa | None = None
     geodesic_rsa: GeodesicRsa | None = None
+    ricci: Ricci | None = None
+    ricci_partial: RicciPartial | None = None
+    ricci_distribution: RicciDistribution | None = None
+    ricci_edges: RicciEdges | None = None
+    ricci_communities: RicciCommunities | None = None
+    shape: Shape | None = None
+    shape_moments: ShapeMoments | None = None
+    stochastic_shape: StochasticShape | None = None
 
 
 class ParticipationRatio(Options):
@@ -75,5 +177,15 @@ class Geometry(Options):
 METRICS = tuple(Compare.model_fields)
 GEOMETRY = tuple(Geometry.model_fields)
 # Metric → family: one compare job, and one file, per family.
-FAMILIES: dict[str, str] = dict.fromkeys(("rsa", "trsa", "geodesic_rsa"), "rdm")
-NEEDS_PATTERNS: frozenset[str] = frozenset()  # metrics that an RDM alone cannot give
+FAMILIES: dict[str, str] = {
+    **dict.fromkeys(("rsa", "trsa", "geodesic_rsa"), "rdm"),
+    **dict.fromkeys(("ricci", "ricci_partial", "ricci_distribution", "ricci_edges", "ricci_communities"), "graph"),
+    **dict.fromkeys(("shape", "shape_moments"), "shape"),
+    "stochastic_shape": "stochastic",
+}
+# Metrics that an RDM alone cannot give.
+NEEDS_PATTERNS: frozenset[str] = frozenset({"shape", "shape_moments", "stochastic_shape"})
+# Metrics whose distances span a space: all subjects and layers of a region are set out in it.
+SPANNING: tuple[str, ...] = ("shape", "stochastic_shape")
+# Groups that move units: a model's Gram matrix does not know them.
+MOVES_UNITS: frozenset[str] = frozenset({"permutation", "soft", "identity"})

@@ -1,0 +1,116 @@
+"""Comparisons of systems by their summaries, as a table: what is dear is made once for each system and set of stimuli."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from isocortex.inference.nulls import PERMUTATIONS
+from isocortex.inference.tables import DRAWS
+from isocortex.similarity.summaries import Summaries
+
+# Splits of every permutation, where a comparison is dear.
+_SPLITS = {"moderate": 8, "costly": 4, "heavy": 2}
+
+
+@dataclass(frozen=True)
+class SummaryTable:
+    """Systems of S subjects and of L layers, on the stimuli `rows` of theirs, compared by `method(layer, brain)`.
+
+    `rewired`: the null moves the layers' edges and leaves the brain as it is. Parts share the summaries `known` so far;
+    those of draws are not kept.
+    """
+
+    brain: Sequence[Any]
+    layers: Sequence[Any]
+    method: Summaries
+    rows: np.ndarray
+    higher_is_closer: bool
+    resample: str = "subsample"
+    cost: str = "costly"
+    rewired: bool = False
+    known: dict[tuple[str, int, bytes], Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """n stimuli, S subjects, C candidates."""
+        return len(self.rows), len(self.brain), len(self.layers)
+
+    @property
+    def permuting(self) -> str:
+        """The class of cost of a permutation."""
+        return self.method.permuting
+
+    def _summaries(self, who: str, rows: np.ndarray, *, keep: bool = True) -> list[Any]:
+        systems = self.brain if who == "brain" else self.layers
+        found = []
+        for k, system in enumerate(systems):
+            key = (who, k, rows.tobytes())
+            value = self.known.get(key)
+            if value is None:
+                value = self.method.of(system, rows)
+                if keep:
+                    self.known[key] = value
+            found.append(value)
+        return found
+
+    def _scores(self, rows: np.ndarray, *, keep: bool = True) -> np.ndarray:
+        layers, brain = (self._summaries(who, rows, keep=keep) for who in ("layers", "brain"))
+        return np.asarray(self.method.compare(layers, brain), dtype=np.float64).T
+
+    def scores(self) -> np.ndarray:
+        """All scores (S, C)."""
+        return self._scores(self.rows)
+
+    def permuted(self, moves: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """Scores (A·B, S, C) under permutations of stimuli."""
+        _, s, c = self.shape
+        layers = [self.method.permuted(y, a) for a in moves[0] for y in self._summaries("layers", self.rows)]
+        brain = [
+            x if self.rewired else self.method.permuted(x, b) for b in moves[1] for x in self._summaries("brain", self.rows)
+        ]
+        values = np.asarray(self.method.compare(layers, brain), dtype=np.float64)
+        return values.reshape(len(moves[0]), c, len(moves[1]), s).transpose(0, 2, 3, 1).reshape(-1, s, c)
+
+    def drawn(self, counts: np.ndarray) -> np.ndarray:
+        """Scores (D, S, C) on the different stimuli of each draw; NaN for fewer than three."""
+        missing = np.full(self.shape[1:], np.nan)
+        kept = [self.rows[np.flatnonzero(c)] for c in np.asarray(counts)]
+        whole = len(self.rows)
+        found = [self._scores(rows, keep=len(rows) == whole) if len(rows) >= 3 else missing for rows in kept]
+        return np.array(found).reshape(-1, *self.shape[1:])
+
+    def part(self, rows: np.ndarray) -> SummaryTable:
+        """The same comparison on some of the stimuli."""
+        settings = (self.higher_is_closer, self.resample, self.cost, self.rewired, self.known)
+        return SummaryTable(self.brain, self.layers, self.method, self.rows[rows], *settings)
+
+    def halves(self, masks: np.ndarray, orders: np.ndarray) -> np.ndarray:
+        """Scores (2, P, K, C) of the first subject in both halves of every split.
+
+        Stimuli are permuted within each half, in the order in which `orders` has them: exchangeable stimuli may be, and no
+        summary is made anew. Of dear comparisons the first splits alone: the score that is tested is of the same.
+        """
+        masks = masks[: _SPLITS.get(self.permuting, len(masks))]
+        found = np.empty((2, len(orders), len(masks), len(self.layers)))
+        for k, mask in enumerate(masks):
+            for side, inside in enumerate((mask, ~mask)):
+                kept = np.flatnonzero(inside)
+                part = self.part(kept)
+                layers, brain = part._summaries("layers", part.rows), part._summaries("brain", part.rows)[:1]
+                within = np.argsort(np.argsort(orders[:, kept], axis=1), axis=1)
+                same = (within == np.arange(len(kept))).all(axis=1)
+                moved = [y if same[p] else self.method.permuted(y, o) for p, o in enumerate(within) for y in layers]
+                found[side, :, k] = np.asarray(self.method.compare(moved, brain))[:, 0].reshape(len(orders), -1)
+        return found
+
+    def most_draws(self) -> int:
+        """By the declared cost alone: results must not depend on the speed of a machine."""
+        return DRAWS[self.cost]
+
+    def most_permutations(self, times: int = 1) -> int:
+        """By the declared cost alone."""
+        return max(PERMUTATIONS[self.permuting] // max(times, 1), 99)

@@ -1,0 +1,109 @@
+"""Sessions of Steinmetz et al. (2019): spike counts of units in many areas while a mouse compares two gratings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from isocortex.errors import DataError
+from isocortex.recordings.arrays import as_text, read_array
+from isocortex.recordings.repeats import repeat_numbers
+
+BIN = 0.01  # seconds
+CONTRASTS = ("contrast_left", "contrast_right")
+
+
+def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr.Dataset:
+    """The recording of one session.
+
+    Parameters
+    ----------
+    spec : {path, window: [start, end]}. The NPZ file `path` holds `spikes` (trials, units, bins), counts in bins of 10 ms from
+        the stimulus on; `brain_area` (units,), acronyms of the Allen atlas; `contrast_left` and `contrast_right` (trials,);
+        `mouse` and `date`. Counts are summed from `start` to `end` seconds after the stimulus.
+    root : the data set's folder.
+    stimuli_table : the stimulus set; its columns `contrast_left` and `contrast_right` say which stimulus a trial showed.
+
+    Returns
+    -------
+    Dataset with `response` (presentation, neuroid) float32, spikes per trial; presentations are the trials in their order, with
+    coords stimulus_id, repeat, session (mouse and date) and run (0); neuroids have neuroid_id, area, mouse and no position.
+
+    Raises
+    ------
+    DataError for a missing key, wrong shapes or values, a window that is not recorded, or contrasts that are no stimulus.
+    """
+    where = f"session {spec['path']}"
+    spikes = _spikes(spec, root, where)
+    n_trials, n_units, _ = spikes.shape
+    counts = spikes[:, :, _bins(spec.get("window") or (0.0, 0.4), spikes.shape[2], where)].sum(axis=2, dtype=np.int64)
+    left, right = (_column(spec, root, name, n_trials, "trial", where).astype(np.float64) for name in CONTRASTS)
+    shown = _shown(left, right, stimuli_table, where)
+    mouse, date = (str(as_text(read_array(root, spec["path"], name, where))) for name in ("mouse", "date"))
+    nowhere = np.full(n_units, np.nan)
+    return xr.Dataset(
+        {"response": (("presentation", "neuroid"), counts.astype(np.float32))},
+        coords={
+            "stimulus_id": ("presentation", shown),
+            "repeat": ("presentation", repeat_numbers(shown)),
+            "session": ("presentation", np.full(n_trials, f"{mouse} {date}")),
+            "run": ("presentation", np.zeros(n_trials, dtype=np.int64)),
+            "neuroid_id": ("neuroid", np.arange(n_units).astype(str)),
+            "area": ("neuroid", as_text(_column(spec, root, "brain_area", n_units, "unit", where))),
+            "mouse": ("neuroid", np.full(n_units, mouse)),
+            **dict.fromkeys(("x", "y", "z"), ("neuroid", nowhere)),
+        },
+    )
+
+
+def _spikes(spec: Mapping[str, Any], root: Path, where: str) -> np.ndarray:
+    """Counts (trial, unit, bin)."""
+    spikes = read_array(root, spec["path"], "spikes", where)
+    if spikes.ndim != 3 or 0 in spikes.shape:
+        raise DataError(f"{where}: spikes have shape {spikes.shape}, expected (trials, units, bins); make the file again")
+    if spikes.dtype.kind not in "ui" or (spikes.dtype.kind == "i" and spikes.min() < 0):
+        raise DataError(f"{where}: spikes are {spikes.dtype}, expected counts (whole numbers from 0); make the file again")
+    return spikes
+
+
+def _bins(window: Any, n_bins: int, where: str) -> slice:
+    """The bins within a window in seconds."""
+    start, end = (round(float(edge) / BIN) for edge in window)
+    if not 0 <= start < end <= n_bins:
+        raise DataError(
+            f"{where}: window is {list(window)} s, expected within [0, {n_bins * BIN:g}], which was recorded; correct window"
+        )
+    return slice(start, end)
+
+
+def _column(spec: Mapping[str, Any], root: Path, key: str, n: int, what: str, where: str) -> np.ndarray:
+    """One value per trial, or per unit."""
+    values = read_array(root, spec["path"], key, where)
+    if values.shape != (n,):
+        raise DataError(f"{where}: {key} has shape {values.shape}, expected ({n},), one value per {what}; make the file again")
+    return values
+
+
+def _shown(left: np.ndarray, right: np.ndarray, table: pd.DataFrame, where: str) -> np.ndarray:
+    """The stimulus id of each trial."""
+    missing = [name for name in CONTRASTS if name not in table]
+    if missing:
+        raise DataError(
+            f"{where}: the stimulus set has no label {missing[0]!r}, which trials are known by; "
+            "give it crossed: {contrast_left: [0, 0.25, 0.5, 1], contrast_right: [0, 0.25, 0.5, 1]}"
+        )
+    pairs = zip(table[CONTRASTS[0]].astype(float), table[CONTRASTS[1]].astype(float), strict=True)
+    known = dict(zip(pairs, table["stimulus_id"].astype(str), strict=True))
+    trials = list(zip(left.tolist(), right.tolist(), strict=True))
+    strange = [pair for pair in trials if pair not in known]
+    if strange:
+        found = f"{strange[0][0]:g} left and {strange[0][1]:g} right"
+        raise DataError(
+            f"{where}: {len(strange)} trials have contrasts that are not in the stimulus set (first {found}); add them to it"
+        )
+    return np.asarray([known[pair] for pair in trials], dtype=str)

@@ -1,0 +1,118 @@
+"""What metrics with summaries compare, by their level: RDMs, patterns or trials of a region, and a model's layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from isocortex.errors import DataError
+from isocortex.inference.blocks import N_SPLITS
+from isocortex.inference.half_repeats import repeat_halves
+from isocortex.similarity.coordinates import coordinates
+from isocortex.similarity.rdm import to_square
+from isocortex.similarity.trials import Trials, halves_of_trials
+from isocortex.stages.compare_inputs import Subject, all_layers, each_layer, halves, subject_rdm, subject_trials
+from isocortex.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Systems:
+    """Of one stimulus set: `brain` S systems, `layers` L systems with their names, and of each subject pairs of halves."""
+
+    brain: list[Any]
+    layers: list[Any]
+    names: tuple[str, ...]
+    refused: dict[str, str]
+    repeats: list[list[tuple[Any, Any]]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Where a job's systems come from: options of the job and of the method, stores of kernels and of features, device."""
+
+    options: dict[str, Any]
+    settings: dict[str, Any]
+    kernels: dict[str, Store]
+    features: dict[str, Store]
+    seed: int
+    device: torch.device
+
+
+def _rdms(subjects: list[Subject], reading: Reading) -> Systems:
+    layers = all_layers(subjects, reading.kernels, reading.options, reading.settings["rdm"], reading.device)[subjects[0].name]
+    region = reading.options["region"]
+    brain = [to_square(subject_rdm(s, reading.settings, reading.device, region)) for s in subjects]
+    repeats: list[list[tuple[Any, Any]]] = []
+    for subject in subjects if len(subjects) == 1 else ():
+        found = halves(subject, reading.settings, reading.seed, reading.device)
+        repeats.append([] if found is None else [(to_square(a), to_square(b)) for a, b in found])
+    return Systems(brain, [to_square(v) for v in layers.rdms], layers.names, layers.refused, repeats)
+
+
+def _layers(subjects: list[Subject], reading: Reading) -> tuple[list[torch.Tensor], tuple[str, ...]]:
+    """Patterns of the layers: their units, where the metric needs these, else coordinates in the row space of their Gram."""
+    subject = subjects[0]
+    if reading.features:
+        store = reading.features[subject.set_name]
+        place = {str(name): row for row, name in enumerate(store.sidecar["stimulus_ids"])}
+        rows = np.array([place[name] for name in subject.stimulus_ids])
+        wanted = reading.options.get("layers")
+        groups = {attributes["layer"]: group for group, attributes in sorted(store.groups.items())}
+        names = tuple(name for name in (wanted or groups) if name in groups)
+        units = [np.asarray(store.array(groups[name], "activation")[:])[rows] for name in names]
+        return [torch.as_tensor(x, dtype=torch.float64, device=reading.device) for x in units], names
+    found = list(each_layer(reading.kernels[subject.set_name], subject, reading.options, reading.device))
+    return [coordinates(gram) for _, gram, _ in found], tuple(name for name, _, _ in found)
+
+
+def patterns_of(
+    subject: Subject,
+    settings: dict[str, Any],  # noqa: ARG001 (levels are read alike)
+    seed: int,
+    device: torch.device,
+    region: str,  # noqa: ARG001
+) -> tuple[torch.Tensor, list[tuple[Any, Any]]]:
+    """Mean responses (n, p), and those of two halves of the repeats, several times; none where a stimulus has one repeat."""
+    whole = torch.as_tensor(np.asarray(subject.data["response"].values, dtype=np.float64), device=device)
+    trials = subject_trials(subject)
+    if trials is None or np.isfinite(trials).all(axis=2).sum(axis=1).min() < 2:
+        return whole, []
+    found = torch.as_tensor(repeat_halves(trials, N_SPLITS, seed), device=device)
+    return whole, [(a, b) for a, b in found]
+
+
+def trials_of(
+    subject: Subject, settings: dict[str, Any], seed: int, device: torch.device, region: str
+) -> tuple[Trials, list[tuple[Any, Any]]]:
+    """Single trials, and halves of them, parted in time where their order is known.
+
+    Raises `DataError` where no stimulus was repeated: there is no noise to be seen.
+    """
+    values = subject_trials(subject)
+    if values is None or np.isfinite(values).all(axis=2).sum(axis=1).max() < 2:
+        raise DataError(
+            f"compare: region {region!r}, subject {subject.name!r}: found one trial of each stimulus, expected repeats; "
+            "leave stochastic_shape out"
+        )
+    shown = np.asarray(subject.data["shown"].values) if "shown" in subject.data else None
+    whole = Trials(values.astype(np.float64), shown, device)
+    return whole, list(halves_of_trials(whole, N_SPLITS, seed, settings.get("blocks")))
+
+
+def _with_layers(read: Callable[..., tuple[Any, list[tuple[Any, Any]]]], subjects: list[Subject], reading: Reading) -> Systems:
+    layers, names = _layers(subjects, reading)
+    region = reading.options["region"]
+    found = [read(subject, reading.settings, reading.seed, reading.device, region) for subject in subjects]
+    return Systems([system for system, _ in found], layers, names, {}, [pairs for _, pairs in found])
+
+
+LEVELS: dict[str, Callable[[list[Subject], Reading], Systems]] = {
+    "rdm": _rdms,
+    "patterns": partial(_with_layers, patterns_of),
+    "trials": partial(_with_layers, trials_of),
+}

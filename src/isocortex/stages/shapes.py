@@ -1,0 +1,154 @@
+"""Stage `shapes`: a region's subjects and all models' layers as points of one space, by every distance that spans one."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import xarray
+
+from isocortex.compute import resolve_device
+from isocortex.errors import DataError
+from isocortex.similarity.coordinates import coordinates
+from isocortex.similarity.metrics import METRICS
+from isocortex.similarity.shape.factors import factor
+from isocortex.similarity.shape.space import embed, frechet_mean
+from isocortex.similarity.summaries import fitted
+from isocortex.stages.compare_inputs import Subject, each_layer, read_subjects
+from isocortex.stages.compare_systems import patterns_of, trials_of
+from isocortex.storage.store import Store
+from isocortex.storage.tables import read_tree, write_netcdf
+
+LOG = logging.getLogger(__name__)
+# Systems beyond these are too many for a map that is read.
+MOST_SYSTEMS = 400
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A point of the space: a subject, or a layer of a model."""
+
+    name: str
+    kind: str
+    subject: str
+    model: str
+    layer: str
+    system: Any
+
+
+def run(spec: dict[str, Any], device: str = "auto") -> None:
+    """Write `shapes.nc`: distances of all pairs, coordinates on two axes, dispersion of the subjects, self-distances."""
+    options, inputs = spec["options"], spec["inputs"]
+    where = resolve_device(device)
+    subjects = read_subjects(read_tree(inputs["brain"]), options, inputs["brain"])
+    subjects = [s for s in subjects if s.stimulus_ids == subjects[0].stimulus_ids]
+    parts = {}
+    for name, given in options["metrics"].items():
+        settings = {**METRICS[name].options, **given}
+        named = _systems(LEVELS[METRICS[name].level], subjects, options, inputs, settings, where)
+        parts[name] = _space(name, settings, named)
+    write_netcdf(_dataset(parts, subjects), spec["output"])
+
+
+def _systems(
+    read: Callable[..., tuple[Any, list[tuple[Any, Any]]]],
+    subjects: list[Subject],
+    options: dict[str, Any],
+    inputs: dict[str, Any],
+    settings: dict[str, Any],
+    device: torch.device,
+) -> tuple[list[_Named], list[list[tuple[Any, Any]]]]:
+    found, halves = [], []
+    for subject in subjects:
+        system, pairs = read(subject, settings, int(options["inference"].get("seed", 0)), device, options["region"])
+        found.append(_Named(subject.name, "subject", subject.name, "", "", system))
+        halves.append(pairs)
+    for model, layers in options["models"].items():
+        store = Store(inputs["kernels"][model][subjects[0].set_name])
+        for layer, gram, _ in each_layer(store, subjects[0], {"model": model, "layers": layers}, device):
+            found.append(_Named(f"{model} {layer}", "layer", "", model, layer, coordinates(gram)))
+    if len(found) > MOST_SYSTEMS:
+        LOG.info("%d layers are left out of the space of shapes: it holds %d systems", len(found) - MOST_SYSTEMS, MOST_SYSTEMS)
+    return found[:MOST_SYSTEMS], halves
+
+
+# What a subject is at each level, with pairs of halves of its repeats.
+LEVELS: dict[str, Callable[..., tuple[Any, list[tuple[Any, Any]]]]] = {"patterns": patterns_of, "trials": trials_of}
+
+
+@dataclass(frozen=True)
+class _Space:
+    named: list[_Named]
+    distances: np.ndarray
+    self_distance: np.ndarray
+    dispersion: float
+
+
+def _space(name: str, settings: dict[str, Any], read: tuple[list[_Named], list[list[tuple[Any, Any]]]]) -> _Space:
+    """Distances (T, T) of a metric, of subjects to themselves by halves (T,), and the mean square distance to their mean."""
+    named, halves = read
+    # Layers have no units here but coordinates: only what minds no rotation spans a space with them.
+    method = METRICS[name].summarised({**settings, "group": "orthogonal"})
+    every = np.arange(len(named[0].system))
+    method = fitted(method, [one.system for one in named if one.kind == "subject"])
+    summaries = [method.of(one.system, every) for one in named]
+    distances = np.asarray(method.compare(summaries, summaries), dtype=np.float64)
+    distances = 0.5 * (distances + distances.T)
+    np.fill_diagonal(distances, 0.0)
+    own = np.full(len(named), np.nan)
+    for k, pairs in enumerate(halves):
+        values = [float(method.compare([method.of(a, every)], [method.of(b, every)])[0, 0]) for a, b in pairs]
+        own[k] = np.median(values) if values else np.nan
+    return _Space(named, distances, own, _dispersion(named, settings) if METRICS[name].level == "patterns" else np.nan)
+
+
+def _dispersion(named: list[_Named], settings: dict[str, Any]) -> float:
+    brains = [factor(one.system, settings["alpha"]) for one in named if one.kind == "subject"]
+    if len(brains) < 2:
+        return float("nan")
+    try:
+        return frechet_mean(brains, settings["kind"]).dispersion
+    except DataError:
+        return float("nan")  # a subject whose patterns are constant has no shape
+
+
+def _dataset(parts: dict[str, _Space], subjects: list[Subject]) -> xarray.Dataset:
+    first = next(iter(parts.values()))
+    both, coordinates_ = ("metric", "system", "system_"), ("metric", "system", "axis")
+    maps = [_map(part.distances) for part in parts.values()]
+    names = [one.name for one in first.named]
+    return xarray.Dataset(
+        {
+            "distance": (both, np.stack([part.distances for part in parts.values()])),
+            "coordinates": (coordinates_, np.stack([places for places, _ in maps])),
+            "shown": ("metric", [shown for _, shown in maps]),
+            "dispersion": ("metric", [part.dispersion for part in parts.values()]),
+            "self_distance": (("metric", "system"), np.stack([part.self_distance for part in parts.values()])),
+        },
+        coords={
+            "metric": list(parts),
+            "system": names,
+            "system_": names,
+            **{key: ("system", [getattr(one, key) for one in first.named]) for key in ("kind", "subject", "model", "layer")},
+            "axis": ["x", "y"],
+        },
+        attrs={
+            "set": subjects[0].set_name,
+            "n_stimuli": len(subjects[0].stimulus_ids),
+            "version": importlib.metadata.version("isocortex"),
+        },
+    )
+
+
+def _map(distances: np.ndarray) -> tuple[np.ndarray, float]:
+    """Two coordinates of each system, and the share of what distances vary that these show; NaN of fewer than three."""
+    known = np.isfinite(distances).all()
+    if len(distances) < 3 or not known:
+        return np.full((len(distances), 2), np.nan), float("nan")
+    found = embed(distances, 2)
+    return np.asarray(found.coordinates), float(np.sum(found.shares))
