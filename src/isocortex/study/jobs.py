@@ -15,7 +15,6 @@ from isocortex.study.model import Study
 from isocortex.study.pages import command, index_options, page_options
 from isocortex.study.space import planned_systems
 
-
 # Stages whose cells the line on a page makes anew.
 REDONE = ("encode", "readout", "decode", "joint", "compare", "shapes", "searchlight")
 
