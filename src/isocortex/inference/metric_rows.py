@@ -231,12 +231,12 @@ def _full_row(
     resampled = f"{RESAMPLED[numbers.resampled]['subject' in numbers.generalise]} of {numbers.n_draws} draws"
     if numbers.generalise == "subject":
         resampled = "subjects, stimuli fixed"
-    best = 1.0 if numbers.higher_is_closer else 0.0
+    apart = (1.0 if numbers.higher_is_closer else 0.0) - null_mean
     return new_row(
         **shared,
         layer=layer,
         score=numbers.score,
-        calibrated=(numbers.score - null_mean) / (best - null_mean),
+        calibrated=(numbers.score - null_mean) / apart if abs(apart) > 1e-12 else None,  # chance itself is the best there is
         normalized=value,
         ceiling_low=numbers.low,
         ceiling_high=numbers.high,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ class SummaryBlock:
 
     `kind`: how a score is normalised (`scores.md` §2): "rdm", "pattern" or "distance". `null`, `resample` and `cost` as the row
     of METRICS declares. `repeats`: of each subject pairs of systems from two halves of its repeats; empty where it has none.
+    `known` are summaries that were made already, as `SummaryTable` keeps them.
     """
 
     subjects: tuple[str, ...]
@@ -35,6 +36,7 @@ class SummaryBlock:
     resample: str = "subsample"
     cost: str = "costly"
     repeats: Sequence[Sequence[tuple[Any, Any]]] = ()
+    known: dict[tuple[str, int, bytes], Any] = field(default_factory=dict)
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -49,7 +51,7 @@ class SummaryBlock:
     def table(self) -> SummaryTable:
         """All subjects with all layers."""
         rewired = self.null == "rewire_weights"
-        settings = (self.higher_is_closer, self.resample, self.cost, rewired)
+        settings = (self.higher_is_closer, self.resample, self.cost, rewired, self.known)
         return SummaryTable(self.brain, self.layers, self.method, np.arange(len(self.stimulus_ids)), *settings)
 
     def ceiling(self, variant: int, masks: np.ndarray | None, settings: Settings) -> ceilings.Ceiling:  # noqa: ARG002

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from isocortex.errors import DataError
 from isocortex.inference.nulls import PERMUTATIONS
 from isocortex.inference.tables import DRAWS
 from isocortex.similarity.summaries import Summaries
@@ -44,22 +45,35 @@ class SummaryTable:
         """The class of cost of a permutation."""
         return self.method.permuting
 
-    def _summaries(self, who: str, rows: np.ndarray, *, keep: bool = True) -> list[Any]:
+    def _summaries(self, who: str, rows: np.ndarray) -> list[Any]:
         systems = self.brain if who == "brain" else self.layers
-        found = []
         for k, system in enumerate(systems):
             key = (who, k, rows.tobytes())
-            value = self.known.get(key)
-            if value is None:
-                value = self.method.of(system, rows)
-                if keep:
-                    self.known[key] = value
-            found.append(value)
+            if key not in self.known:
+                self.known[key] = self.method.of(system, rows)
+        return [self.known[who, k, rows.tobytes()] for k in range(len(systems))]
+
+    def _scores(self, rows: np.ndarray) -> np.ndarray:
+        layers, brain = (self._summaries(who, rows) for who in ("layers", "brain"))
+        return np.asarray(self.method.compare(layers, brain), dtype=np.float64).T
+
+    def _drawn(self, rows: np.ndarray) -> np.ndarray:
+        """Scores (S, C) of a draw; NaN of a system that has no summary on these stimuli, as where they are all alike."""
+        found = np.full(self.shape[1:], np.nan)
+        layers, brain = (self._made(systems, rows) for systems in (self.layers, self.brain))
+        if layers and brain:
+            values = np.asarray(self.method.compare(list(layers.values()), list(brain.values())), dtype=np.float64).T
+            found[np.ix_(list(brain), list(layers))] = values
         return found
 
-    def _scores(self, rows: np.ndarray, *, keep: bool = True) -> np.ndarray:
-        layers, brain = (self._summaries(who, rows, keep=keep) for who in ("layers", "brain"))
-        return np.asarray(self.method.compare(layers, brain), dtype=np.float64).T
+    def _made(self, systems: Sequence[Any], rows: np.ndarray) -> dict[int, Any]:
+        found: dict[int, Any] = {}
+        for k, system in enumerate(systems):
+            try:
+                found[k] = self.method.of(system, rows)
+            except DataError:
+                continue
+        return found
 
     def scores(self) -> np.ndarray:
         """All scores (S, C)."""
@@ -80,7 +94,7 @@ class SummaryTable:
         missing = np.full(self.shape[1:], np.nan)
         kept = [self.rows[np.flatnonzero(c)] for c in np.asarray(counts)]
         whole = len(self.rows)
-        found = [self._scores(rows, keep=len(rows) == whole) if len(rows) >= 3 else missing for rows in kept]
+        found = [missing if len(rows) < 3 else self._scores(rows) if len(rows) == whole else self._drawn(rows) for rows in kept]
         return np.array(found).reshape(-1, *self.shape[1:])
 
     def part(self, rows: np.ndarray) -> SummaryTable:

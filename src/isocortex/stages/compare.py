@@ -88,7 +88,9 @@ def _merged(pictures: list[xarray.Dataset], layers: list[str], subjects: list[st
             new = new.reindex(layer=layers)
         if "subject" in new.dims:
             own = [name for name, values in new.data_vars.items() if "subject" in values.dims]
-            mean = new[own].sel(subject=subjects).mean("subject").expand_dims(subject=["all"])
+            known = [name for name in subjects if name in new["subject"].values]
+            mean = new[own].sel(subject=known).mean("subject").expand_dims(subject=["all"])
+            mean = mean.map(lambda values: values.where(not str(values.name).endswith("_p")))  # a mean of p is none
             new = xarray.merge([new.drop_vars(own).drop_vars("subject"), xarray.concat([new[own], mean], "subject")])
         attrs = {**new.attrs, **merged.attrs}
         merged = xarray.merge([merged, new], join="outer", compat="no_conflicts", combine_attrs="drop").assign_attrs(attrs)

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import xarray
 
+from isocortex.errors import DataError
 from isocortex.inference.blocks import evaluate
 from isocortex.inference.metric_rows import Cell, build
 from isocortex.inference.resampling import subsamples
 from isocortex.inference.summary_blocks import SummaryBlock
 from isocortex.similarity.metrics import Metric, Shown
-from isocortex.similarity.summaries import fitted
+from isocortex.similarity.summaries import Summaries, fitted
 from isocortex.stages.compare_inputs import Subject
-from isocortex.stages.compare_systems import LEVELS, Reading, Systems
+from isocortex.stages.compare_systems import LEVELS, Reading, Systems, repeated
 from isocortex.stages.comparing import Comparing, context
 
 
@@ -30,13 +31,14 @@ class _Set:
 
 def summary_cell(metric: Metric, settings: dict[str, Any], job: Comparing) -> tuple[Cell, xarray.Dataset]:
     """Rows and draws of a metric with summaries, and what a page shows of it."""
+    job, alone = _with_repeats(metric, job)
     job, thinned = _thinned(job, settings)
     method = metric.summarised(settings)
     sets = [_set(metric, settings, job, subjects, method) for subjects in _same_stimuli(job.subjects)]
     evaluated = [evaluate(one.block, job.plan) for one in sets]
     names, refused = sets[0].systems.names, {k: v for one in sets for k, v in one.systems.refused.items()}
     about = context(job, metric, settings, names, refused)
-    cell = build(evaluated, replace(about, notes=(*about.notes, *thinned)), job.plan)
+    cell = build(evaluated, replace(about, notes=(*about.notes, *alone, *thinned)), job.plan)
     return cell, _picture(metric, settings, sets, cell, job)
 
 
@@ -48,19 +50,52 @@ def _same_stimuli(subjects: list[Subject]) -> list[list[Subject]]:
 def _set(metric: Metric, settings: dict[str, Any], job: Comparing, subjects: list[Subject], method: Any) -> _Set:
     reading = Reading(job.options, settings, job.kernels, job.features, job.plan.seed, job.device)
     systems = LEVELS[metric.level](subjects, reading)
+    method = fitted(method, systems.brain)
+    systems, known = _summarised(systems, method, len(subjects[0].stimulus_ids), job.options["model"])
     block = SummaryBlock(
         subjects=tuple(subject.name for subject in subjects),
         stimulus_ids=subjects[0].stimulus_ids,
         brain=systems.brain,
         layers=systems.layers,
-        method=fitted(method, systems.brain),
+        method=method,
         kind=metric.normalised,
         null=metric.null,
         resample=metric.resample,
         cost=metric.cost,
         repeats=systems.repeats,
+        known=known,
     )
     return _Set(subjects, systems, block)
+
+
+def _summarised(systems: Systems, method: Summaries, n: int, model: str) -> tuple[Systems, dict[tuple[str, int, bytes], Any]]:
+    """Without the layers that have no summary, and why; the others' summaries on all stimuli."""
+    every, kept, refused = np.arange(n), [], dict(systems.refused)
+    known: dict[tuple[str, int, bytes], Any] = {}
+    for name, layer in zip(systems.names, systems.layers, strict=True):
+        try:
+            known["layers", len(kept), every.tobytes()] = method.of(layer, every)
+        except DataError as error:
+            refused[name] = str(error)
+            continue
+        kept.append((name, layer))
+    if not kept:
+        raise DataError(
+            f"compare: model {model!r}: no layer can be compared: {next(iter(refused.values()), 'no layer in the store')}"
+        )
+    names, layers = zip(*kept, strict=True)
+    return replace(systems, names=names, layers=list(layers), refused=refused), known
+
+
+def _with_repeats(metric: Metric, job: Comparing) -> tuple[Comparing, tuple[str, ...]]:
+    """Subjects that a metric of trials can be taken of, and a note of the others; all, where none has repeats: they say so."""
+    if metric.level != "trials":
+        return job, ()
+    kept = [subject for subject in job.subjects if repeated(subject)]
+    if not kept or len(kept) == len(job.subjects):
+        return job, ()
+    lost = ", ".join(subject.name for subject in job.subjects if not repeated(subject))
+    return replace(job, subjects=kept), (f"without {lost}: one trial of each stimulus",)
 
 
 def _thinned(job: Comparing, settings: dict[str, Any]) -> tuple[Comparing, tuple[str, ...]]:

@@ -86,6 +86,12 @@ def patterns_of(
     return whole, [(a, b) for a, b in found]
 
 
+def repeated(subject: Subject) -> bool:
+    """Whether some stimulus was shown to a subject twice."""
+    trials = subject_trials(subject)
+    return trials is not None and bool(np.isfinite(trials).all(axis=2).sum(axis=1).max() > 1)
+
+
 def trials_of(
     subject: Subject, settings: dict[str, Any], seed: int, device: torch.device, region: str
 ) -> tuple[Trials, list[tuple[Any, Any]]]:
@@ -94,7 +100,7 @@ def trials_of(
     Raises `DataError` where no stimulus was repeated: there is no noise to be seen.
     """
     values = subject_trials(subject)
-    if values is None or np.isfinite(values).all(axis=2).sum(axis=1).max() < 2:
+    if values is None or not repeated(subject):
         raise DataError(
             f"compare: region {region!r}, subject {subject.name!r}: found one trial of each stimulus, expected repeats; "
             "leave stochastic_shape out"

@@ -20,7 +20,7 @@ from isocortex.similarity.shape.factors import factor
 from isocortex.similarity.shape.space import embed, frechet_mean
 from isocortex.similarity.summaries import fitted
 from isocortex.stages.compare_inputs import Subject, each_layer, read_subjects
-from isocortex.stages.compare_systems import patterns_of, trials_of
+from isocortex.stages.compare_systems import patterns_of, repeated, trials_of
 from isocortex.storage.store import Store
 from isocortex.storage.tables import read_tree, write_netcdf
 
@@ -50,8 +50,17 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:
     parts = {}
     for name, given in options["metrics"].items():
         settings = {**METRICS[name].options, **given}
-        named = _systems(LEVELS[METRICS[name].level], subjects, options, inputs, settings, where)
+        some = [s for s in subjects if METRICS[name].level != "trials" or repeated(s)]
+        if not some:
+            LOG.info("%s: no subject has repeats: it is left out", name)
+            continue
+        named = _systems(LEVELS[METRICS[name].level], some, options, inputs, settings, where)
         parts[name] = _space(name, settings, named)
+    if not parts:
+        raise DataError(
+            f"shapes: region {options['region']!r}: found one trial of each stimulus, expected repeats; "
+            "leave stochastic_shape out"
+        )
     write_netcdf(_dataset(parts, subjects), spec["output"])
 
 
@@ -118,30 +127,32 @@ def _dispersion(named: list[_Named], settings: dict[str, Any]) -> float:
 
 
 def _dataset(parts: dict[str, _Space], subjects: list[Subject]) -> xarray.Dataset:
-    first = next(iter(parts.values()))
-    both, coordinates_ = ("metric", "system", "system_"), ("metric", "system", "axis")
-    maps = [_map(part.distances) for part in parts.values()]
-    names = [one.name for one in first.named]
+    """All metrics' spaces; a system that one metric lacks is missing there."""
+    systems = list({one.name: one for part in parts.values() for one in part.named}.values())
+    names = [one.name for one in systems]
+    spaces = [_one(part).reindex(system=names, system_=names) for part in parts.values()]
+    described = {key: ("system", [getattr(one, key) for one in systems]) for key in ("kind", "subject", "model", "layer")}
+    attrs = {
+        "set": subjects[0].set_name,
+        "n_stimuli": len(subjects[0].stimulus_ids),
+        "version": importlib.metadata.version("isocortex"),
+    }
+    whole = xarray.concat(spaces, xarray.Variable("metric", list(parts)), join="exact")
+    return whole.assign_coords(described).assign_attrs(attrs)
+
+
+def _one(part: _Space) -> xarray.Dataset:
+    names = [one.name for one in part.named]
+    places, shown = _map(part.distances)
     return xarray.Dataset(
         {
-            "distance": (both, np.stack([part.distances for part in parts.values()])),
-            "coordinates": (coordinates_, np.stack([places for places, _ in maps])),
-            "shown": ("metric", [shown for _, shown in maps]),
-            "dispersion": ("metric", [part.dispersion for part in parts.values()]),
-            "self_distance": (("metric", "system"), np.stack([part.self_distance for part in parts.values()])),
+            "distance": (("system", "system_"), part.distances),
+            "coordinates": (("system", "axis"), places),
+            "shown": shown,
+            "dispersion": part.dispersion,
+            "self_distance": ("system", part.self_distance),
         },
-        coords={
-            "metric": list(parts),
-            "system": names,
-            "system_": names,
-            **{key: ("system", [getattr(one, key) for one in first.named]) for key in ("kind", "subject", "model", "layer")},
-            "axis": ["x", "y"],
-        },
-        attrs={
-            "set": subjects[0].set_name,
-            "n_stimuli": len(subjects[0].stimulus_ids),
-            "version": importlib.metadata.version("isocortex"),
-        },
+        coords={"system": names, "system_": names, "axis": ["x", "y"]},
     )
 
 

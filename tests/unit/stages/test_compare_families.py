@@ -169,6 +169,47 @@ def test_noise_needs_repeats(tmp_path):
     assert not (tmp_path / "stochastic.nc").exists()
 
 
+def test_a_subject_without_repeats_is_left_out_and_named(tmp_path):
+    layers, rng = world(2)
+    ids = stimulus_ids(N)
+    trials = responses(layers["middle"], rng, repeats=12)
+    subjects = {"S0": subject_patterns(trials, ids), "S1": subject_patterns(trials[:, :1], ids)}
+    data, _ = cell(tmp_path, subjects, layers, ids, "stochastic", {"stochastic_shape": {}}, permutations=99)
+    rows = chosen_rows(data, "stochastic_shape")
+    assert set(rows) == {"S0", "all"}
+    assert "without S1: one trial of each stimulus" in rows["all"]["note"]
+    assert np.isnan(data["noise_p"].sel(subject="all").item())
+
+
+@pytest.mark.parametrize("family", ["graph", "shape"])
+def test_a_constant_layer_is_left_out_or_far(tmp_path, family):
+    layers, rng = world()
+    ids = stimulus_ids(N)
+    subjects = {f"S{k}": subject_patterns(responses(layers["middle"], rng), ids) for k in range(2)}
+    layers["flat"] = np.ones((N, 4))
+    metrics = {"graph": {"ricci": {"rdm": "euclidean"}}, "shape": {"shape": {}}}[family]
+    data, _ = cell(tmp_path, subjects, layers, ids, family, metrics, permutations=99)
+    row = chosen_rows(data, next(iter(metrics)))["all"]
+    if family == "graph":
+        assert "layer flat left out (graph: found " in row["note"]
+    else:
+        assert data["layer_score"].sel({"layer": "flat"}).values == pytest.approx(np.pi / 2)
+    assert row["layer"] != "flat"
+
+
+def test_two_stimuli_have_a_score_and_no_interval(tmp_path):
+    layers, rng = world(0, 2)
+    ids = stimulus_ids(2)
+    subject = subject_patterns(responses(layers["middle"], rng), ids)
+    data, _ = cell(tmp_path, {"S1": subject}, layers, ids, "shape", {"shape": {}}, permutations=99)
+    row = chosen_rows(data, "shape")["S1"]
+    assert row["score"] == pytest.approx(0.0, abs=1e-6)  # two points are alike whatever they are
+    assert row["ci_low"] is None
+    assert row["p"] == 1.0
+    with pytest.raises(DataError, match="found 2 stimuli, expected at least 3"):
+        cell(tmp_path, {"S1": subject}, layers, ids, "graph", {"ricci": {}})
+
+
 def test_a_network_with_the_regions_own_noise(tmp_path):
     layers, rng = world(2)
     ids = stimulus_ids(N)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from cell_inputs import common_options, stimulus_ids, subject_patterns, write_brain, write_kernels
 
+from isocortex.errors import DataError
 from isocortex.similarity.shape import shape_distance
 from isocortex.stages import shapes
 from isocortex.storage.tables import read_netcdf
@@ -60,6 +61,29 @@ def test_noisy_systems_are_set_out_with_one_number_of_dimensions(tmp_path):
     assert (table[np.triu_indices(5, 1)] > 0).all()
     # The layer that drives both is the nearest of the layers to either.
     assert (table[:2, 2:].argmin(axis=1) == 1).all()
+
+
+def test_a_subject_without_repeats_is_in_the_space_of_means_alone(tmp_path):
+    rng = np.random.default_rng(0)
+    ids = stimulus_ids(N)
+    x = rng.normal(size=(N, 6))
+    trials = responses(x, rng)
+    subjects = {"many": subject_patterns(trials, ids), "one": subject_patterns(trials[:, :1], ids)}
+    brain = write_brain(tmp_path / "brain.nc", subjects)
+    kernels = {"net": {"all": str(write_kernels(tmp_path / "net.json", {"a": x, "b": x**2}, ids))}}
+    options = {**common_options(dict.fromkeys(subjects, "all"), ""), "models": {"net": None}}
+    options["metrics"] = {"shape": {}, "stochastic_shape": {"starts": 1}}
+    spec = {"inputs": {"brain": str(brain), "kernels": kernels}, "options": options, "output": str(tmp_path / "s.nc")}
+    shapes.run(spec, "cpu")
+    data = read_netcdf(tmp_path / "s.nc")
+    assert data["system"].values.tolist() == ["many", "one", "net a", "net b"]
+    known = np.isfinite(data["distance"].sel(metric="stochastic_shape").values)
+    assert known.tolist() == [[a != 1 and b != 1 for b in range(4)] for a in range(4)]
+    assert np.isfinite(data["distance"].sel(metric="shape").values).all()
+    options["metrics"] = {"stochastic_shape": {}}
+    options["subjects"] = {"one": "all"}
+    with pytest.raises(DataError, match="shapes: region 'V4': found one trial of each stimulus, expected repeats"):
+        shapes.run({**spec, "options": options}, "cpu")
 
 
 def test_a_lone_subject_and_layer_have_no_map(tmp_path):
