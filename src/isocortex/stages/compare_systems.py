@@ -18,6 +18,7 @@ from isocortex.similarity.rdm import to_square
 from isocortex.similarity.trials import Trials, halves_of_trials
 from isocortex.stages.compare_inputs import Subject, all_layers, each_layer, halves, subject_rdm, subject_trials
 from isocortex.storage.store import Store
+from isocortex.study.options.comparing import MOVES_UNITS
 
 
 @dataclass(frozen=True)
@@ -72,18 +73,28 @@ def _layers(subjects: list[Subject], reading: Reading) -> tuple[list[torch.Tenso
 
 def patterns_of(
     subject: Subject,
-    settings: dict[str, Any],  # noqa: ARG001 (levels are read alike)
+    settings: dict[str, Any],
     seed: int,
     device: torch.device,
     region: str,  # noqa: ARG001
 ) -> tuple[torch.Tensor, list[tuple[Any, Any]]]:
     """Mean responses (n, p), and those of two halves of the repeats, several times; none where a stimulus has one repeat."""
     whole = torch.as_tensor(np.asarray(subject.data["response"].values, dtype=np.float64), device=device)
+    narrow = _narrow if settings.get("group", "orthogonal") not in MOVES_UNITS else _as_it_is
     trials = subject_trials(subject)
     if trials is None or np.isfinite(trials).all(axis=2).sum(axis=1).min() < 2:
-        return whole, []
+        return narrow(whole), []
     found = torch.as_tensor(repeat_halves(trials, N_SPLITS, seed), device=device)
-    return whole, [(a, b) for a, b in found]
+    return narrow(whole), [(narrow(a), narrow(b)) for a, b in found]
+
+
+def _as_it_is(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+def _narrow(x: torch.Tensor) -> torch.Tensor:
+    """Patterns (n, p) by as many coordinates as stimuli, where units are more: what minds no rotation sees no difference."""
+    return coordinates(x @ x.mT) if x.shape[1] > len(x) else x
 
 
 def repeated(subject: Subject) -> bool:

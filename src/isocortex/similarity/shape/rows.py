@@ -49,7 +49,9 @@ class Rotated:
         return "costly"
 
     def of(self, system: Any, rows: np.ndarray) -> torch.Tensor:
-        return factor(_patterns(system, rows), self.options["alpha"])
+        x = _patterns(system, rows)
+        # Without whitening patterns are their own factor, however wide: no decomposition for each set of stimuli.
+        return centred(x) if self.options["alpha"] == 1.0 else factor(x, self.options["alpha"])
 
     def permuted(self, summary: torch.Tensor, order: np.ndarray) -> torch.Tensor:
         return summary[torch.as_tensor(order, device=summary.device)]

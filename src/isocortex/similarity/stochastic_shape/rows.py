@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from isocortex.similarity.metric import Shown
 
 # The fewest conditions with enough trials that covariances are compared on, and the part of all that makes `auto` Gaussian.
-LEAST_CONDITIONS, ENOUGH = 3, 0.5
+LEAST_CONDITIONS, ENOUGH = 3, 0.25
 PARTS = ("deterministic", "stochastic")
 # Splits and shuffles of the test that noise correlations are reliable.
 SPLITS, SHUFFLES = 5, 49

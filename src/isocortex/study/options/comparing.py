@@ -126,7 +126,7 @@ class ShapeMoments(Options):
     bootstraps: Annotated[int, Field(ge=10, le=1000, strict=True)] = 50
     balance: Annotated[float, Field(ge=0, le=2, strict=True)] = 1.0
     bias: Annotated[float, Field(gt=0, le=10, strict=True)] = 1.0
-    max_stimuli: Fewest = 400
+    max_stimuli: Fewest = 200
 
 
 class StochasticShape(Options):
