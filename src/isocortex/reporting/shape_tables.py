@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def noise_table(region: Region, method: str, verdict: Verdict) -> Table | None:
-    """The region's distance to itself, as it is and with trials shuffled, for every subject."""
+    """The region's distance to itself, and the best model's to it with trials shuffled, for every subject."""
     _, cell = best_cell(region, method, verdict, "self_distance")
     if cell is None:
         return None
@@ -28,9 +28,11 @@ def noise_table(region: Region, method: str, verdict: Verdict) -> Table | None:
         Column("subject", numeric=False),
         Column("self-distance", about="between two halves of the region's own trials, median over splits"),
         Column("95\u202f% of splits"),
-        Column("trials shuffled", about="per unit within each condition: the same means and variances, no shared noise"),
+        Column("trials shuffled", about="the best model's distance to the region with the trials of each unit shuffled"),
         Column("95\u202f% of shuffles"),
-        Column("p", about="that the noise units share is told from independent noise"),
+        Column(
+            "p", about="that the region as it is is farther from the model: units share noise, and the model has none of it"
+        ),
     )
     lines = tuple(Line(tuple(_noise_cells(cell, subject))) for subject in subjects_of(cell))
     return Table(f"table-noise-{method}", "The region's distance to itself: what no model can be told from", columns, lines)

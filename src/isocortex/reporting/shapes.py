@@ -179,17 +179,25 @@ def shown_share(cell: xarray.Dataset) -> float:
 
 def shared_noise(region: Region, method: str, verdict: Verdict) -> list[str]:
     """What the shuffling of trials says about the shape of the noise, for every subject."""
-    _, cell = best_cell(region, method, verdict, "self_distance")
-    if cell is None or "noise_p" not in cell or "shuffled" not in cell:
+    model, cell = best_cell(region, method, verdict, "self_distance")
+    if model is None or cell is None or "noise_p" not in cell or "shuffled" not in cell:
         return []
     p = noise_tests(cell)
     if not p:
         return ["No test says whether the region's noise has a shape: trials could not be shuffled."]
-    shuffled, own = (spread_of(of_subject(cell, name)) for name in ("shuffled", "self_distance"))
+    shuffled, row = spread_of(of_subject(cell, "shuffled")), region.row(method, model)
+    layer = None if row is None else chosen_layer(cell, row)
+    away = "" if layer is None else f"{number(stochastic(cell, layer))} away, and "
     return [
-        f"The noise that units share {_told(p)}: halves of the region's trials are {own.said()} apart, and {shuffled.said()} "
-        "where the trials of each unit are shuffled, which keeps means and variances and takes away what units share."
+        f"The noise that units share {_told(p)}: {region.model_label(model)} is {away}{shuffled.said()} away from the region "
+        "with the trials of each unit shuffled, which keeps means and variances and takes away what units share."
     ]
+
+
+def stochastic(cell: xarray.Dataset, layer: int, subject: str = ALL) -> float:
+    """The distance of a layer with noise."""
+    values = of_subject(cell[["distance"]].isel({"layer": layer}), "distance", subject)
+    return float(values[[str(part) for part in cell["part"].values].index("stochastic")])
 
 
 def noise_tests(cell: xarray.Dataset) -> dict[str, float]:

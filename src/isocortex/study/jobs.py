@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,8 @@ from isocortex.study.model import Study
 from isocortex.study.pages import command, index_options, page_options
 from isocortex.study.space import planned_systems
 
+# Stages whose cells are looked at, and have no rows of a table.
+WITHOUT_ROWS = ("shapes",)
 # Stages whose cells the line on a page makes anew.
 REDONE = ("encode", "readout", "decode", "joint", "compare", "shapes", "searchlight")
 
@@ -56,10 +58,10 @@ class Jobs:
 
     # --- the stages ---
 
-    def _cells_of(self, region: str) -> dict[str, str]:
+    def _cells_of(self, region: str, leave_out: Container[str] = ()) -> dict[str, str]:
         """Every file of results of a region, by `<model>/<file>` (or `<file>`, where it is of the region by itself)."""
         found: dict[str, str] = {}
-        for jobs in self._cell_jobs.values():
+        for jobs in (jobs for stage, jobs in self._cell_jobs.items() if stage not in leave_out):
             for job in jobs:
                 if job.options["region"] == region:
                     found["/".join(part for part in (job.options["model"], Path(job.target).stem) if part)] = job.target
@@ -87,7 +89,7 @@ class Jobs:
                 "confidence": self.study.options.inference.confidence,
                 "generalise": self.study.options.inference.generalise,
             }
-            inputs = {"brain": self.at.brain(region), "cells": self._cells_of(region)}
+            inputs = {"brain": self.at.brain(region), "cells": self._cells_of(region, WITHOUT_ROWS)}
             yield Job("summarise", inputs, self.at.tables(region), options)
 
     def _report(self) -> Iterator[Job]:

@@ -112,3 +112,17 @@ def test_what_is_cleaned_is_cleaned_for_all_that_fit_responses(mapping: dict[str
     for stage in ("encode", "joint"):
         assert all(job.options["delays"] == [1, 2] for job in jobs[stage].values())
     assert not any("delays" in job.options for job in jobs["readout"].values())
+
+
+def test_the_space_of_shapes_is_shown_and_has_no_rows(mapping: dict[str, Any]) -> None:
+    mapping["compare"] = {"shape": {}, "rsa": {}}
+    jobs = Jobs(Study.from_mapping(mapping)).by_stage
+    for region in ("V1", "V4"):
+        target = f"results/small/{region}/shapes.nc"
+        assert set(jobs["shapes"][target].inputs["kernels"]) == set(mapping["models"])
+        assert jobs["report"][f"results/small/{region}/report.html"].inputs["cells"]["shapes"] == target
+        assert "shapes" not in jobs["summarise"][f"results/small/{region}/scores.parquet"].inputs["cells"]
+        assert f"results/small/{region}/net/shape.nc" in jobs["compare"]
+    mapping["compare"] = {"shape": {"group": "permutation"}}
+    job = Jobs(Study.from_mapping(mapping)).by_stage["compare"]["results/small/V1/net/shape.nc"]
+    assert list(job.inputs) == ["brain", "kernels", "features"]

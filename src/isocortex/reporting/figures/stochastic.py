@@ -112,7 +112,7 @@ def _caption(options: Mapping[str, Any], cell: xarray.Dataset | None, own: Sprea
         f"Shape distance of each model's chosen layer: lower is closer. Left: means only. Right: {kind}"
         f"{size}.{_given(options, attrs)} The axes differ in scale; in brackets the ranks. Yellow: {band}. "
         "A hollow dot in the band cannot be told from the region itself."
-        + (f" Grey bar: the same with trials shuffled per unit, {shuffled.said()}." if shuffled.n else "")
+        + (f" Grey bar: the best model with the region's trials shuffled per unit, {shuffled.said()}." if shuffled.n else "")
         + " Small dots: subjects."
     )
 
@@ -139,15 +139,15 @@ def _panel(key: str, part: str, models: Sequence[Model], left: float, band: tupl
         ax.axvspan(own.low, own.high, color=CEILING, alpha=0.35, linewidth=0, zorder=0, gid=sheet.tip(tip))
         ax.axvline(own.median, color=CEILING, linewidth=1.4, zorder=0)
     if shuffled.n:
-        tip = f"trials shuffled per unit\n{shuffled.said()}"
+        tip = f"the region's trials shuffled per unit\n{shuffled.said()}"
         style = {"color": NULL, "linewidth": 5, "solid_capstyle": "butt", "clip_on": False, "zorder": 1, "gid": sheet.tip(tip)}
         low, high = shuffled.low, shuffled.high
-        ax.plot([low, high], [1.02, 1.02], transform=ax.get_xaxis_transform(), **style)
+        ax.plot([low, high], [-0.3, -0.3], **style)  # over the row of the best model
     for y, model in enumerate(models):
         _row(sheet, ax, y, (part, model), own)
     ax.set_ylim(len(models) - 0.5, -0.5)
     low, high = ax.get_xlim()
-    ax.set_xlim(min(0.0, low), high)
+    ax.set_xlim(min(0.0, low), high + 0.06 * (high - min(0.0, low)))
     ax.set_yticks(range(len(models)), [shorten(model.label, LONGEST) for model in models], fontsize=12)
     ax.tick_params(axis="y", left=False, labelcolor=INK)
     ax.spines["left"].set_visible(False)

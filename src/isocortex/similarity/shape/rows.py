@@ -115,13 +115,15 @@ class _Fit:
 
 @dataclass(frozen=True)
 class Moments:
-    """The moment estimator: its polynomial is made once for a pair of whole systems, and serves every draw and permutation.
+    """The moment estimator: its polynomial is made once for a pair of systems and a number of stimuli, on the first of so many.
 
-    A draw then costs its moments alone, and the null is one of the very estimator that gave the score.
+    Other draws and permutations of as many cost their moments alone, and the null is one of the very estimator that gave the
+    score. Fewer stimuli have a polynomial of their own: one that balances bias and variance for many has far too much of the
+    variance of high moments for few.
     """
 
     options: Mapping[str, Any]
-    fitted: dict[tuple[int, int], _Fit] = field(default_factory=dict)
+    fitted: dict[tuple[int, int, int], _Fit] = field(default_factory=dict)
 
     @property
     def permuting(self) -> str:
@@ -137,16 +139,16 @@ class Moments:
     def compare(self, first: Sequence[_Moments], second: Sequence[_Moments]) -> np.ndarray:
         return np.array([[self._value(x, y) for y in second] for x in first])
 
-    def fit(self, x: torch.Tensor, y: torch.Tensor) -> MomentSimilarity:
-        """The estimate for two whole systems, with its polynomial: the mean of those with either system first.
+    def fit(self, x: _Moments, y: _Moments) -> MomentSimilarity:
+        """The estimate for two systems, with its polynomial: the mean of those with either system first.
 
         The polynomials that are within a bias bound of the square root are a convex set, so that their mean is, too.
         """
-        key = (x.data_ptr(), y.data_ptr())
+        key = (x.system.data_ptr(), y.system.data_ptr(), len(x.patterns))
         if key not in self.fitted:
-            one, other = (self._one_way(*pair) for pair in ((x, y), (y, x)))
+            one, other = (self._one_way(*pair) for pair in ((x.patterns, y.patterns), (y.patterns, x.patterns)))
             both = {name: 0.5 * (getattr(one, name) + getattr(other, name)) for name in _AVERAGED}
-            self.fitted[key] = self.fitted[key[1], key[0]] = _Fit(replace(one, **both), (x, y))
+            self.fitted[key] = self.fitted[key[1], key[0], key[2]] = _Fit(replace(one, **both), (x.system, y.system))
         return self.fitted[key].found
 
     def _one_way(self, x: torch.Tensor, y: torch.Tensor) -> MomentSimilarity:
@@ -160,8 +162,8 @@ class Moments:
         )
 
     def _value(self, x: _Moments, y: _Moments) -> float:
-        fit = self.fit(x.system, y.system)
-        gamma = fit.coefficients[: len(x.patterns) // 2]
+        fit = self.fit(x, y)
+        gamma = fit.coefficients
         a, b = x.patterns @ x.patterns.T, y.patterns @ y.patterns.T
         power = float((a.trace() * b.trace()).sqrt()) / len(a)
         if power <= 0.0:
@@ -217,9 +219,10 @@ def picture(shown: Shown) -> xarray.Dataset:
         every = np.arange(len(brain))
         orders = np.random.default_rng([shown.seed, len(brain)]).permuted(np.tile(np.arange(len(brain)), (_NULL, 1)), axis=1)
         for k, layer in enumerate(shown.layers[s]):
-            fit = method.fit(layer, brain)
+            pair = method.of(layer, every), method.of(brain, every)
+            fit = method.fit(*pair)
             null = np.mean([shape_similarity(layer[torch.as_tensor(o)], brain) for o in orders])
-            estimate = float(method.compare([method.of(layer, every)], [method.of(brain, every)])[0, 0])
+            estimate = float(method.compare(pair[:1], pair[1:])[0, 0])
             found[:, s, k] = estimate, fit.sd, fit.bias_bound, fit.plug_in, null
     coords = {"quantity": list(QUANTITIES), "subject": list(shown.subjects), "layer": list(shown.names)}
     return xarray.Dataset({"moment": (("quantity", "subject", "layer"), found)}, coords=coords)
