@@ -14,7 +14,7 @@ help:
 	@echo "make test       make the environment and run the tests"
 	@echo "make test-studies  a whole study on real recordings, ten minutes"
 	@echo "make test-slow  the simulations that take minutes"
-	@echo "make test-gpu   the encoders on a CUDA device"
+	@echo "make test-gpu   encoders and shapes on a CUDA device"
 	@echo "make bench      encoders, RSA, curvature and shapes beside their peers: time, ratio, agreement (SUITES=rsa ROWS=…)"
 	@echo "make bench-full a problem of full size: time, and memory beside what the plan said"
 	@echo "make lint       ruff, pyright, codespell, import-linter, snakefmt, snakemake --lint"

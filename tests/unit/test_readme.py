@@ -30,11 +30,14 @@ def test_the_notebook_lines_run(repository: Path) -> None:
     space = {"features": features, "responses": features @ rng.normal(size=(8, 5)) + 0.1 * rng.normal(size=(60, 5))}
     space |= {"gabor": features[:, :4], "network": features[:, 4:]}
     space |= {"responses_of_V1": space["responses"][:, :2], "responses_of_V4": space["responses"][:, 2:]}
-    space["trials"] = space["responses"][:, None] + rng.normal(size=(60, 3, 5))
+    space |= {name: space["responses"][:, None] + rng.normal(size=(60, 10, 5)) for name in ("trials", "more_trials")}
     space["rdms"] = rng.random((4, 1, 60 * 59 // 2)) * np.ones((1, 2, 1)) + rng.random((1, 2, 60 * 59 // 2))
     for block in blocks(repository, "python"):
         exec(block, space)  # the README's own lines
     assert 0.3 < space["similarity"] <= 1
+    assert len(space["kappa"]) == 3
+    assert space["groups"].shape == (60,)
+    assert 0 < space["angle"] < np.pi / 2
     assert space["fit"].predict(features).shape == (60, 5)
     np.testing.assert_allclose(np.hstack([space["V1"].coef, space["V4"].coef]), space["fit"].coef, atol=1e-8)
     for name in ("joint", "brain_score"):
