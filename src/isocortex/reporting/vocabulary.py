@@ -58,7 +58,7 @@ SCORES = {
     "ricci": {"": "Spearman ρ of node curvature"},
     "ricci_partial": {"": "partial ρ of node curvature"},
     "ricci_distribution": {"": "Wasserstein distance", "kolmogorov_smirnov": "Kolmogorov–Smirnov distance"},
-    "ricci_edges": {"": "share of edges in common"},
+    "ricci_edges": {"": "edges in common beyond chance"},
     "ricci_communities": {
         "": "agreement of communities",
         "ami": "adjusted mutual information",

@@ -206,8 +206,12 @@ class SharedEdges(_Sweep):
         total = np.zeros((len(first), len(second)))
         for k in range(len(first[0])):
             x, y = (np.stack([s[k][upper] for s in side]).astype(np.float32) for side in (first, second))
-            common = (x @ y.T).astype(np.float64)
-            total += common / (x.sum(1, dtype=np.float64)[:, None] + y.sum(1, dtype=np.float64)[None] - common)
+            sizes = x.sum(1, dtype=np.float64)[:, None], y.sum(1, dtype=np.float64)[None]
+            # What a random order of the nodes gives on average, whatever the graphs: the score is 0 by chance.
+            by_chance = sizes[0] * sizes[1] / len(upper[0])
+            most = 0.5 * (sizes[0] + sizes[1]) - by_chance
+            above = (x @ y.T).astype(np.float64) - by_chance
+            total += np.divide(above, most, out=np.full_like(above, np.nan), where=most > 0)
         return total / len(first[0])
 
 
@@ -290,7 +294,7 @@ def ricci_distribution(x: Any, y: Any, **options: Any) -> float:
 
 
 def ricci_edges(x: Any, y: Any, **options: Any) -> float:
-    """Edges that both graphs have, of those that either has (Jaccard)."""
+    """Edges that both graphs have, of the mean number that each has, beyond chance: 1 for one graph, 0 for unrelated ones."""
     return _row(ricci_edges_summaries, x, y, "ricci_edges", options)
 
 

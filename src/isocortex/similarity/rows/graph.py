@@ -48,7 +48,7 @@ GRAPH_ROWS = (
     _row("ricci_partial"),
     # Distributions do not know which stimulus is which: only rewiring is a null.
     _row("ricci_distribution", "distance", "rewire_weights", 0.0, float("inf"), of="edges", distance="wasserstein"),
-    _row("ricci_edges", low=0.0),
+    _row("ricci_edges"),
     # A flow takes many curvatures: one graph, not a sweep of them.
     _row("ricci_communities", shares=(0.1,), agreement="ami", iterations=10),
 )

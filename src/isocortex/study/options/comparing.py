@@ -87,7 +87,7 @@ class RicciDistribution(Ricci):
 
 
 class RicciEdges(Ricci):
-    """Edges that both graphs have, as a share of those that either has."""
+    """Edges that both graphs have, as a share of the mean number that each has; 0 by chance, 1 for the same graph."""
 
 
 class RicciCommunities(Ricci):
