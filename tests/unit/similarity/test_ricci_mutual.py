@@ -38,3 +38,13 @@ def test_edges_in_common_are_corrected_for_what_random_orders_give():
     assert method.compare([a], [a])[0, 0] == pytest.approx(1.0)
     whole = ~np.eye(9, dtype=bool)[None]
     assert np.isnan(method.compare([whole], [whole])[0, 0])  # a complete graph leaves nothing to chance
+
+
+@pytest.mark.parametrize("kind", ["ami", "ari", "vi"])
+def test_one_community_agrees_with_nothing(kind):
+    from isocortex.similarity.ricci.rows import alike
+
+    one, two = np.zeros(6, dtype=int), np.array([0, 0, 0, 1, 1, 1])
+    assert alike(kind)(one, one) == alike(kind)(one, two) == 0.0
+    assert alike(kind)(two, two) == pytest.approx(1.0)
+    assert alike(kind)(two, np.array([0, 1, 0, 1, 0, 1])) < 0.7

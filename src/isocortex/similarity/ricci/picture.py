@@ -41,7 +41,7 @@ def picture(shown: Shown) -> xarray.Dataset:
     kappas = [curvatures(found, **bending) for found in graphs]
     nodes = [[node_curvature(g, k) for g, k in zip(*pair, strict=True)] for pair in zip(graphs, kappas, strict=True)]
     both = [(found[middle], kappa[middle]) for found, kappa in zip(graphs, kappas, strict=True)]
-    flows = ricci_flows([graph for graph, _ in both], iterations=int(shown.options.get("iterations", 10)), **bending)
+    flows = ricci_flows([graph for graph, _ in both], iterations=int(shown.options.get("iterations", 20)), **bending)
     groups = [communities(flow.graph) for flow in flows]
     common = _common(both[0][0], both[1][0])
     edges = _edges(both, common)

@@ -238,9 +238,19 @@ class Communities(_Sweep):
 
 
 def alike(kind: str) -> Callable[[np.ndarray, np.ndarray], float]:
-    """Agreement of labels, 1 for the same communities: variation of information as 1 − VI / log n."""
+    """Agreement of labels, 1 for the same communities: variation of information as 1 − VI / log n.
+
+    0 where one side is all one community: it has nothing to agree in, though the formulas call two such partitions equal.
+    """
     agree = {**AGREEMENTS, "ami": adjusted_mutual_information}[kind]
-    return agree if kind != "vi" else lambda a, b: 1.0 - agree(a, b) / max(float(np.log(len(a))), 1e-300)
+
+    def value(a: np.ndarray, b: np.ndarray) -> float:
+        if not a.any() or not b.any():
+            return 0.0
+        found = float(agree(a, b))
+        return 1.0 - found / float(np.log(len(a))) if kind == "vi" else found
+
+    return value
 
 
 # --- rows --------------------------------------------------------------------------------------------------------------

@@ -50,5 +50,5 @@ GRAPH_ROWS = (
     _row("ricci_distribution", "distance", "rewire_weights", 0.0, float("inf"), of="edges", distance="wasserstein"),
     _row("ricci_edges"),
     # A flow takes many curvatures: one graph, not a sweep of them.
-    _row("ricci_communities", shares=(0.1,), agreement="ami", iterations=10),
+    _row("ricci_communities", shares=(0.1,), agreement="ami", iterations=20),
 )

@@ -92,11 +92,11 @@ class RicciEdges(Ricci):
 
 class RicciCommunities(Ricci):
     """Agreement of the communities that Ricci flow leaves: adjusted mutual information, adjusted Rand index, or 1 less the
-    variation of information per log n."""
+    variation of information per log n; 0 where either has no more than one."""
 
     shares: Annotated[list[Share], Field(min_length=1, max_length=12)] = [0.1]
     agreement: Literal["ami", "ari", "vi"] = "ami"
-    iterations: Annotated[int, Field(ge=1, le=200, strict=True)] = 10
+    iterations: Annotated[int, Field(ge=1, le=200, strict=True)] = 20
 
 
 class Shape(Options):
