@@ -78,6 +78,7 @@ def test_a_long_job_asks_for_more_cores(demo: Study, monkeypatch: pytest.MonkeyP
 
 
 def test_draws_and_permutations_of_summaries_are_the_tables() -> None:
+    from isocortex.inference import summary_tables
     from isocortex.inference.blocks import N_SPLITS
     from isocortex.inference.nulls import PERMUTATIONS
     from isocortex.inference.tables import DRAWS
@@ -86,3 +87,4 @@ def test_draws_and_permutations_of_summaries_are_the_tables() -> None:
     assert {cost: DRAWS[cost] for cost in comparisons.DRAWS} == comparisons.DRAWS
     assert {cost: PERMUTATIONS[cost] for cost in comparisons.PERMUTED} == comparisons.PERMUTED
     assert comparisons.HALVES == N_SPLITS
+    assert comparisons.TOGETHER == summary_tables._TOGETHER

@@ -17,6 +17,10 @@ from isocortex.similarity.summaries import Summaries
 _SPLITS = {"moderate": 8, "costly": 4, "heavy": 2}
 
 
+# Orders of the candidates' stimuli that are held at once.
+_TOGETHER = 16
+
+
 @dataclass(frozen=True)
 class SummaryTable:
     """Systems of S subjects and of L layers, on the stimuli `rows` of theirs, compared by `method(layer, brain)`.
@@ -81,6 +85,10 @@ class SummaryTable:
 
     def permuted(self, moves: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Scores (A·B, S, C) under permutations of stimuli."""
+        every = range(0, len(moves[0]), _TOGETHER)
+        return np.concatenate([self._permuted((moves[0][start : start + _TOGETHER], moves[1])) for start in every])
+
+    def _permuted(self, moves: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         _, s, c = self.shape
         layers = [self.method.permuted(y, a) for a in moves[0] for y in self._summaries("layers", self.rows)]
         brain = [
@@ -117,8 +125,11 @@ class SummaryTable:
                 layers, brain = part._summaries("layers", part.rows), part._summaries("brain", part.rows)[:1]
                 within = np.argsort(np.argsort(orders[:, kept], axis=1), axis=1)
                 same = (within == np.arange(len(kept))).all(axis=1)
-                moved = [y if same[p] else self.method.permuted(y, o) for p, o in enumerate(within) for y in layers]
-                found[side, :, k] = np.asarray(self.method.compare(moved, brain))[:, 0].reshape(len(orders), -1)
+                for start in range(0, len(orders), _TOGETHER):
+                    some = range(start, min(start + _TOGETHER, len(orders)))
+                    moved = [y if same[p] else self.method.permuted(y, within[p]) for p in some for y in layers]
+                    values = np.asarray(self.method.compare(moved, brain))[:, 0]
+                    found[side, some, k] = values.reshape(len(some), -1)
         return found
 
     def most_draws(self) -> int:

@@ -12,10 +12,12 @@ from isocortex.study.job import Job
 DRAWS = {"costly": 100, "heavy": 50}
 PERMUTED = {"costly": 200, "heavy": 99}
 HALVES = 20  # halves of the repeats of a ceiling; halves of the stimuli of a lone subject's score
-EDGE_SECONDS, EDGE_POWER = 6e-7, 1.7  # of the curvature of an edge, by the neighbours of its ends
+EDGE_SECONDS, EDGE_POWER = 1.5e-7, 1.7  # of the curvature of an edge, by the neighbours of its ends
 FLOW = ("ricci_communities",)
 SMALL_FLOPS = 3e9  # per second in decompositions of small matrices
-STARTS = 40  # steps of a search for the best rotation of noisy systems
+HALF = 0.25  # cost of a summary of half the stimuli, at most
+TOGETHER = 16  # permuted layers that are held at once
+STARTS = 80  # steps of a search for the best rotation of noisy systems
 
 
 def _variants(options: dict[str, Any]) -> float:
@@ -41,8 +43,9 @@ def curvature_seconds(n: int, shares: list[float]) -> float:
 
 
 def _made(s: Shapes, draws: int) -> float:
-    """Summaries of each system: of draws; of a lone subject also of halves of the stimuli, and of draws within these."""
-    return draws + 1 if s.subjects > 1 else 2 * HALVES + draws + 2 * 2 * draws
+    """Summaries of each system: of draws; of a lone subject also of halves of the stimuli, and of draws within these, which
+    cost a small part of a whole."""
+    return draws + 1 if s.subjects > 1 else draws + 1 + HALF * (2 * HALVES + 2 * 2 * draws)
 
 
 def _graphs(s: Shapes, metrics: dict[str, dict[str, Any]]) -> Cost:
@@ -67,7 +70,9 @@ def _shapes(s: Shapes, metrics: dict[str, dict[str, Any]]) -> Cost:
     if "shape" in metrics:
         a, b = min(n, s.neuroids), min(n, s.features)
         one = 2 * n * a * b + 20 * min(a, b) ** 2 * max(a, b)
-        factors = (s.layers + s.subjects) * _made(s, DRAWS["costly"]) * 12 * n * min(n, max(s.neuroids, s.features)) ** 2
+        # Without whitening nothing is decomposed.
+        wide = min(n, max(s.neuroids, s.features)) * (metrics["shape"]["alpha"] < 1)
+        factors = (s.layers + s.subjects) * _made(s, DRAWS["costly"]) * 12 * n * wide**2
         seconds += (comparisons * (PERMUTED["costly"] + _made(s, DRAWS["costly"])) * one + factors) / SMALL_FLOPS
     if "shape_moments" in metrics:
         m = metrics["shape_moments"]
@@ -75,7 +80,7 @@ def _shapes(s: Shapes, metrics: dict[str, dict[str, Any]]) -> Cost:
         one = 8 * (m["moments"] / 2 + 2) * 2 * few**3 / 3
         seconds += comparisons * (PERMUTED["costly"] + _made(s, DRAWS["heavy"]) + 2 * m["bootstraps"] / 8) * one / FLOPS
         seconds += s.subjects * 2 * HALVES * m["bootstraps"] / 8 * one / FLOPS
-    held = (s.layers + 2 * s.subjects * HALVES) * mb(n, min(n, max(s.neuroids, s.features)))
+    held = (1 + TOGETHER) * s.layers * mb(n, min(n, s.features)) + 2 * s.subjects * HALVES * mb(n, min(n, s.neuroids))
     return Cost(START["torch"] + seconds, BASE_MB["torch"] + 200 + held, mb(s.layers, s.subjects, 10))
 
 
@@ -115,7 +120,7 @@ def shapes(s: Shapes, job: Job) -> Cost:
     systems = s.subjects + s.layers
     rank, seconds = min(s.stimuli, max(s.neuroids, s.features)), 0.0
     if "shape" in job.options["metrics"]:
-        seconds += systems**2 * 22 * rank**3 / SMALL_FLOPS
+        seconds += systems**2 * 4 * rank**3 / SMALL_FLOPS
     if noisy := job.options["metrics"].get("stochastic_shape"):
         seconds += (systems**2 + HALVES * s.subjects) * noisy_seconds(s, noisy)
     held = systems * mb(s.stimuli, rank) + s.subjects * 2 * HALVES * mb(s.stimuli, s.repeats, s.neuroids)
