@@ -48,6 +48,7 @@ class _Numbers:
     score: float
     tested: float
     null: np.ndarray
+    test_null: np.ndarray
     low: float
     high: float
     ceiling_p: float
@@ -73,6 +74,9 @@ def build(evaluated: list[Evaluated], context: Context, settings: Settings) -> C
     """Rows of every subject and of "all" from the blocks of a method (one block, or one per subject)."""
     subjects = [name for item in evaluated for name in item.block.subjects]
     n_null = min(len(item.null) for item in evaluated)
+    against = [item.null if item.test_null is None else item.test_null for item in evaluated]
+    n_tests = min(map(len, against))
+    test_null = np.concatenate([values[:n_tests] for values in against], axis=1)
     score = np.concatenate([item.score for item in evaluated])
     draws = joined([item.draws for item in evaluated])
     null = np.concatenate([item.null[:n_null] for item in evaluated], axis=1)
@@ -80,8 +84,8 @@ def build(evaluated: list[Evaluated], context: Context, settings: Settings) -> C
     votes = np.concatenate([item.votes for item in evaluated])
     chosen = np.concatenate([item.chosen for item in evaluated])
     chosen_all = int(np.argmax(np.bincount(chosen, minlength=len(context.layers)) + 0.5 * votes.mean(axis=0)))
-    numbers = _subject_numbers(evaluated, draws, null, votes)
-    numbers.append(_all_numbers(evaluated, score, null, draws, votes, settings))
+    numbers = _subject_numbers(evaluated, draws, (null, test_null), votes)
+    numbers.append(_all_numbers(evaluated, score, (null, test_null), draws, votes, settings))
     notes = [_subject_note(item, s) for item in evaluated for s in range(len(item.block.subjects))]
     notes.append(_all_note(evaluated, [_p(n) for n in numbers[:-1]]))
     chosen = np.append(chosen, chosen_all)
@@ -101,7 +105,9 @@ def build(evaluated: list[Evaluated], context: Context, settings: Settings) -> C
     return Cell(rows, subjects, draws, context.layers, layer_score, chosen)
 
 
-def _subject_numbers(evaluated: list[Evaluated], draws: Draws, null: np.ndarray, votes: np.ndarray) -> list[_Numbers]:
+def _subject_numbers(
+    evaluated: list[Evaluated], draws: Draws, nulls: tuple[np.ndarray, np.ndarray], votes: np.ndarray
+) -> list[_Numbers]:
     numbers: list[_Numbers] = []
     for item in evaluated:
         n = len(item.block.stimulus_ids)
@@ -114,7 +120,8 @@ def _subject_numbers(evaluated: list[Evaluated], draws: Draws, null: np.ndarray,
                 _Numbers(
                     score=float(item.score[s]),
                     tested=float(item.tested[s]),
-                    null=null[:, k],
+                    null=nulls[0][:, k],
+                    test_null=nulls[1][:, k],
                     low=low,
                     high=high,
                     ceiling_p=p,
@@ -131,7 +138,12 @@ def _subject_numbers(evaluated: list[Evaluated], draws: Draws, null: np.ndarray,
 
 
 def _all_numbers(
-    evaluated: list[Evaluated], score: np.ndarray, null: np.ndarray, draws: Draws, votes: np.ndarray, settings: Settings
+    evaluated: list[Evaluated],
+    score: np.ndarray,
+    nulls: tuple[np.ndarray, np.ndarray],
+    draws: Draws,
+    votes: np.ndarray,
+    settings: Settings,
 ) -> _Numbers:
     n = min(len(item.block.stimulus_ids) for item in evaluated)
     var, dof, generalise = spread(score, draws, n, settings.generalise)
@@ -147,7 +159,8 @@ def _all_numbers(
     return _Numbers(
         score=float(score.mean()),
         tested=tested,
-        null=null.mean(axis=1),
+        null=nulls[0].mean(axis=1),
+        test_null=nulls[1].mean(axis=1),
         low=low,
         high=high,
         ceiling_p=p,
@@ -162,7 +175,7 @@ def _all_numbers(
 
 
 def _p(numbers: _Numbers) -> float:
-    return float(p_value(numbers.tested, numbers.null, higher_is_closer=numbers.higher_is_closer))
+    return float(p_value(numbers.tested, numbers.test_null, higher_is_closer=numbers.higher_is_closer))
 
 
 def _variant_note(shares: np.ndarray, variants: tuple[str, ...]) -> str:
@@ -244,7 +257,7 @@ def _full_row(
         ceiling_p=numbers.ceiling_p,
         null_mean=null_mean,
         null_extreme95=extreme95(numbers.null, higher_is_closer=numbers.higher_is_closer),
-        n_null=len(numbers.null),
+        n_null=len(numbers.test_null),
         p=None if shared["contaminated"] else _p(numbers),
         ci_low=ci_low,
         ci_high=ci_high,

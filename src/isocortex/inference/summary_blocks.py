@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -86,18 +86,25 @@ class SummaryBlock:
         return np.array([self.method.compare([pool(o)], [x])[0, 0] for o, x in zip(others, summaries, strict=True)])
 
     def _halves(self, masks: np.ndarray | None, settings: Settings) -> ceilings.Ceiling:
-        values, null = [], []
+        values, null, observed = [], [], []
         for pairs in self.repeats:
             values.append(np.array([self._agreement(pair, masks, k) for k, pair in enumerate(pairs)]))
             a, b = (self.method.of(half, np.arange(len(self.stimulus_ids))) for half in pairs[0])
             order = nulls.permutations(len(self.stimulus_ids), _CEILING_NULL[self.method.permuting], settings.seed)
             null.append(np.asarray(self.method.compare([self.method.permuted(a, o) for o in order], [b]))[:, 0])
-        found = np.stack(null, axis=1)
-        if self.kind != "rdm":
-            return ceilings.half_with_half(values, found, higher_is_closer=self.higher_is_closer)
-        r = np.maximum([v.mean() for v in values], 0.0)
-        bound, kind = np.sqrt(2.0 * r / (1.0 + r)), "√(Spearman–Brown) of split halves over repeats"
-        return ceilings.Ceiling(bound, bound, np.array([v[0] for v in values]), found, kind)
+            # Tested as its null is made, on all stimuli, whatever halves of them the ceiling is taken on.
+            observed.append(float(self.method.compare([a], [b])[0, 0]))
+        found, tested = np.stack(null, axis=1), np.array(observed)
+        if self.kind == "distance":
+            return replace(ceilings.half_with_half(values, found, higher_is_closer=False), observed=tested)
+        # A noiseless model that is right has the root of the reliability: noise is in the region's own variance alone.
+        low = self._root([np.quantile(v, 0.025) if self.kind == "pattern" else v.mean() for v in values])
+        high, kind = self._root([v.mean() for v in values]), "√(Spearman–Brown) of split halves over repeats"
+        return ceilings.Ceiling(low, high, tested, found, kind)
+
+    def _root(self, agreement: Sequence[float]) -> np.ndarray:
+        r = np.clip(agreement, 0.0, 1.0)
+        return np.sqrt(2.0 * r / (1.0 + r))
 
     def _agreement(self, pair: tuple[Any, Any], masks: np.ndarray | None, k: int) -> float:
         """Half with half, on all stimuli or, as a cross-fitted score is, on the mean of both halves of these."""

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 class Shown:
     """What a page may be drawn from: a metric's options, systems of S subjects and of their layers, and what was chosen.
 
-    `layers` holds the L systems for each subject, `chosen` (S + 1,) the layers of subjects and of "all", `repeats` pairs of
-    halves for each subject, if there are any.
+    `stimulus_ids` and `layers` hold the stimuli and the L systems of each subject, `chosen` (S + 1,) the layers of subjects and
+    of "all", `repeats` pairs of halves for each subject, if there are any.
     """
 
     method: str
     options: Mapping[str, Any]
-    stimulus_ids: tuple[str, ...]
+    stimulus_ids: Sequence[tuple[str, ...]]
     subjects: tuple[str, ...]
     brain: Sequence[Any]
     layers: Sequence[Sequence[Any]]

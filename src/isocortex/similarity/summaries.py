@@ -13,7 +13,10 @@ import numpy as np
 
 
 class Summaries(Protocol):
-    """Summaries of systems on some of their stimuli, and their comparison."""
+    """Summaries of systems on some of their stimuli, and their comparison.
+
+    `light` (False where it is missing): a summary of other stimuli costs no more than a permuted one.
+    """
 
     @property
     def permuting(self) -> str:

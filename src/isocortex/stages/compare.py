@@ -84,6 +84,8 @@ def _merged(pictures: list[xarray.Dataset], layers: list[str], subjects: list[st
     merged = xarray.Dataset()
     for picture in pictures:
         new = picture.drop_vars([name for name in picture.data_vars if name in merged and "method" not in picture[name].dims])
+        # What is shown of stimuli is shown once, whatever part of them another method took.
+        new = new.drop_vars([name for name in new.coords if name in merged.coords and name not in new.indexes])
         if "layer" in new.dims:
             new = new.reindex(layer=layers)
         if "subject" in new.dims:

@@ -17,8 +17,12 @@ from isocortex.similarity.coordinates import coordinates
 from isocortex.similarity.rdm import to_square
 from isocortex.similarity.trials import Trials, halves_of_trials
 from isocortex.stages.compare_inputs import Subject, all_layers, each_layer, halves, subject_rdm, subject_trials
+from isocortex.stages.compare_subjects import repeated
 from isocortex.storage.store import Store
 from isocortex.study.options.comparing import MOVES_UNITS
+
+# Units of a layer that are counted one by one: no region that is compared has more.
+MOST_COUNTED = 4096
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,10 @@ class Systems:
 
 @dataclass(frozen=True)
 class Reading:
-    """Where a job's systems come from: options of the job and of the method, stores of kernels and of features, device."""
+    """Where a job's systems come from: options of the job and of the method, stores of kernels and of features, device.
+
+    `halves`: whether halves of the repeats are asked for.
+    """
 
     options: dict[str, Any]
     settings: dict[str, Any]
@@ -42,6 +49,7 @@ class Reading:
     features: dict[str, Store]
     seed: int
     device: torch.device
+    halves: bool = True
 
 
 def _rdms(subjects: list[Subject], reading: Reading) -> Systems:
@@ -49,7 +57,7 @@ def _rdms(subjects: list[Subject], reading: Reading) -> Systems:
     region = reading.options["region"]
     brain = [to_square(subject_rdm(s, reading.settings, reading.device, region)) for s in subjects]
     repeats: list[list[tuple[Any, Any]]] = []
-    for subject in subjects if len(subjects) == 1 else ():
+    for subject in subjects if reading.halves else ():
         found = halves(subject, reading.settings, reading.seed, reading.device)
         repeats.append([] if found is None else [(to_square(a), to_square(b)) for a, b in found])
     return Systems(brain, [to_square(v) for v in layers.rdms], layers.names, layers.refused, repeats)
@@ -68,7 +76,17 @@ def _layers(subjects: list[Subject], reading: Reading) -> tuple[list[torch.Tenso
         units = [np.asarray(store.array(groups[name], "activation")[:])[rows] for name in names]
         return [torch.as_tensor(x, dtype=torch.float64, device=reading.device) for x in units], names
     found = list(each_layer(reading.kernels[subject.set_name], subject, reading.options, reading.device))
-    return [coordinates(gram) for _, gram, _ in found], tuple(name for name, _, _ in found)
+    layers = [_widened(coordinates(gram), n_features, reading.settings) for _, gram, (_, n_features) in found]
+    return layers, tuple(name for name, _, _ in found)
+
+
+def _widened(x: torch.Tensor, n_features: int, settings: dict[str, Any]) -> torch.Tensor:
+    """Coordinates with as many silent ones as there are units more, for a metric that counts units; at most as many again.
+
+    The moment estimator's bound goes by the narrower of two systems, which a region of few neuroids is.
+    """
+    missing = min(n_features, MOST_COUNTED) - x.shape[1] if settings.get("moments") else 0
+    return torch.nn.functional.pad(x, (0, max(missing, 0)))
 
 
 def patterns_of(
@@ -80,7 +98,8 @@ def patterns_of(
 ) -> tuple[torch.Tensor, list[tuple[Any, Any]]]:
     """Mean responses (n, p), and those of two halves of the repeats, several times; none where a stimulus has one repeat."""
     whole = torch.as_tensor(np.asarray(subject.data["response"].values, dtype=np.float64), device=device)
-    narrow = _narrow if settings.get("group", "orthogonal") not in MOVES_UNITS else _as_it_is
+    counts_units = settings.get("group", "orthogonal") in MOVES_UNITS or "moments" in settings
+    narrow = _as_it_is if counts_units else _narrow
     trials = subject_trials(subject)
     if trials is None or np.isfinite(trials).all(axis=2).sum(axis=1).min() < 2:
         return narrow(whole), []
@@ -95,12 +114,6 @@ def _as_it_is(x: torch.Tensor) -> torch.Tensor:
 def _narrow(x: torch.Tensor) -> torch.Tensor:
     """Patterns (n, p) by as many coordinates as stimuli, where units are more: what minds no rotation sees no difference."""
     return coordinates(x @ x.mT) if x.shape[1] > len(x) else x
-
-
-def repeated(subject: Subject) -> bool:
-    """Whether some stimulus was shown to a subject twice."""
-    trials = subject_trials(subject)
-    return trials is not None and bool(np.isfinite(trials).all(axis=2).sum(axis=1).max() > 1)
 
 
 def trials_of(

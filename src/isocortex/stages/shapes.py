@@ -20,7 +20,8 @@ from isocortex.similarity.shape.factors import factor
 from isocortex.similarity.shape.space import embed, frechet_mean
 from isocortex.similarity.summaries import fitted
 from isocortex.stages.compare_inputs import Subject, each_layer, read_subjects
-from isocortex.stages.compare_systems import patterns_of, repeated, trials_of
+from isocortex.stages.compare_subjects import chosen, repeated
+from isocortex.stages.compare_systems import patterns_of, trials_of
 from isocortex.storage.store import Store
 from isocortex.storage.tables import read_tree, write_netcdf
 
@@ -50,11 +51,12 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:
     parts = {}
     for name, given in options["metrics"].items():
         settings = {**METRICS[name].options, **given}
-        some = [s for s in subjects if METRICS[name].level != "trials" or repeated(s)]
-        if not some:
+        if METRICS[name].level == "trials" and not any(repeated(s) for s in subjects):
             LOG.info("%s: no subject has repeats: it is left out", name)
             continue
-        named = _systems(LEVELS[METRICS[name].level], some, options, inputs, settings, where)
+        found = chosen(METRICS[name], settings, subjects, int(options["inference"].get("seed", 0)))
+        settings = found.settings
+        named = _systems(LEVELS[METRICS[name].level], found.subjects, options, inputs, settings, where)
         parts[name] = _space(name, settings, named)
     if not parts:
         raise DataError(
@@ -110,7 +112,7 @@ def _space(name: str, settings: dict[str, Any], read: tuple[list[_Named], list[l
     distances = 0.5 * (distances + distances.T)
     np.fill_diagonal(distances, 0.0)
     own = np.full(len(named), np.nan)
-    for k, pairs in enumerate(halves):
+    for k, pairs in enumerate(halves if getattr(method, "splits", True) else ()):
         values = [float(method.compare([method.of(a, every)], [method.of(b, every)])[0, 0]) for a, b in pairs]
         own[k] = np.median(values) if values else np.nan
     return _Space(named, distances, own, _dispersion(named, settings) if METRICS[name].level == "patterns" else np.nan)

@@ -29,8 +29,7 @@ def picture(shown: Shown) -> xarray.Dataset:
     """
     import xarray
 
-    n = len(shown.stimulus_ids)
-    alike = [s for s in shown.brain if len(s) == n]
+    alike = [s for s, ids in zip(shown.brain, shown.stimulus_ids, strict=True) if ids == shown.stimulus_ids[0]]
     brain = torch.stack([torch.as_tensor(s) for s in alike]).mean(0).cpu().numpy()
     layer = int(shown.chosen[-1])
     model = torch.as_tensor(shown.layers[0][layer]).cpu().numpy()
@@ -57,7 +56,7 @@ def picture(shown: Shown) -> xarray.Dataset:
             "method": [shown.method],
             "system": list(_SYSTEMS),
             "share": shares,
-            "stimulus_id": ("stimulus", list(shown.stimulus_ids)),
+            "stimulus_id": ("stimulus", list(shown.stimulus_ids[0])),
         },
         attrs={
             "shown_share": shares[middle],

@@ -24,7 +24,6 @@ STOCHASTIC_ROWS = (
         options={
             "distribution": "auto",
             "alpha": 1.0,
-            "group": "orthogonal",
             "noise": "isotropic",
             "components": "auto",
             "least_trials": 8,

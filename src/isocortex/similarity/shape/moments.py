@@ -100,6 +100,11 @@ def _sample(x: Any, y: Any, centre: bool) -> _Sample:
     return _Sample(pairs, float(values[0]), float(values.sum()), float(np.sqrt(powers[0] * powers[1])))
 
 
+def shape_sample(x: Any, y: Any) -> _Sample:
+    """Width, largest singular value and power of two systems, columns centred."""
+    return _sample(x, y, True)
+
+
 def shape_similarity(x: Any, y: Any, centre: bool = True) -> float:
     """|Σ_xy|_* / √(tr Σ_x tr Σ_y) of the sample: the cosine of the angular shape distance at alpha 1.
 

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 
 from isocortex.compute import as_tensor
+from isocortex.errors import DataError
 from isocortex.similarity.shape.factors import centred, distance, factor, factor_distances
-from isocortex.similarity.shape.moments import MomentSimilarity, moment_similarity, shape_similarity
+from isocortex.similarity.shape.moments import MomentSimilarity, moment_similarity, shape_sample, shape_similarity
 from isocortex.similarity.shape.permutation import matched_product, soft_matching
+from isocortex.similarity.shape.polynomial import best_uniform
 from isocortex.similarity.shape.spectral import scaled_moments
 from isocortex.similarity.summaries import Summaries, compare_systems
 
@@ -47,6 +49,11 @@ class Rotated:
     def permuting(self) -> str:
         """Singular values of one product."""
         return "costly"
+
+    @property
+    def light(self) -> bool:
+        """Patterns are taken as they are, unless they are whitened."""
+        return self.options["alpha"] == 1.0
 
     def of(self, system: Any, rows: np.ndarray) -> torch.Tensor:
         x = _patterns(system, rows)
@@ -130,8 +137,16 @@ class Moments:
         """Products of matrices of stimuli × stimuli."""
         return "costly"
 
+    @property
+    def light(self) -> bool:
+        """Patterns are centred, no more."""
+        return True
+
     def of(self, system: Any, rows: np.ndarray) -> _Moments:
-        return _Moments(centred(_patterns(system, rows)), as_tensor(system, dtype=torch.float64))
+        x = centred(_patterns(system, rows))
+        if not bool(x.any()):
+            raise DataError("shape moments: found the same pattern for all stimuli, expected some that differ")
+        return _Moments(x, as_tensor(system, dtype=torch.float64))
 
     def permuted(self, summary: _Moments, order: np.ndarray) -> _Moments:
         return _Moments(summary.patterns[torch.as_tensor(order, device=summary.patterns.device)], summary.system)
@@ -152,14 +167,16 @@ class Moments:
         return self.fitted[key].found
 
     def _one_way(self, x: torch.Tensor, y: torch.Tensor) -> MomentSimilarity:
-        return moment_similarity(
-            x,
-            y,
-            n_moments=min(int(self.options["moments"]), len(x) // 2),
-            bootstraps=int(self.options["bootstraps"]),
-            balance=float(self.options["balance"]),
-            bias_fraction=float(self.options["bias"]),
-        )
+        """With as much more bias as it takes where no polynomial has so little: the bound then says how much that is."""
+        settings = {
+            "n_moments": min(int(self.options["moments"]), len(x) // 2),
+            "bootstraps": int(self.options["bootstraps"]),
+            "balance": float(self.options["balance"]),
+        }
+        least = best_uniform(settings["n_moments"])[0]
+        sample = shape_sample(x, y)
+        needed = 1.001 * least * sample.width * sample.largest / sample.power
+        return moment_similarity(x, y, **settings, bias_fraction=max(float(self.options["bias"]), needed))
 
     def _value(self, x: _Moments, y: _Moments) -> float:
         fit = self.fit(x, y)

@@ -57,7 +57,7 @@ def _known(means: torch.Tensor, covariances: torch.Tensor, n_trials: int) -> Fit
 def _gaussian(first: Sequence[Fitted], second: Sequence[Fitted], options: Mapping[str, Any]) -> np.ndarray:
     x, y = (Rooted(torch.stack([f.means for f in side]), torch.stack([f.spread for f in side])) for side in (first, second))
     pairs = torch.cartesian_prod(torch.arange(len(first)), torch.arange(len(second))).reshape(-1, 2)
-    search = Search(str(options["group"]), int(options["starts"]), 0, TOLERANCE)
+    search = Search("orthogonal", int(options["starts"]), 0, TOLERANCE)
     found = in_batches(x, y, pairs[:, 0], pairs[:, 1], float(options["alpha"]), search)
     return found.squared.clamp_min(0.0).sqrt().reshape(len(first), len(second)).cpu().numpy()
 
@@ -81,7 +81,7 @@ def _drawn(means: torch.Tensor, covariances: torch.Tensor, n_trials: int) -> Fit
 def _energy(first: Sequence[Fitted], second: Sequence[Fitted], options: Mapping[str, Any]) -> np.ndarray:
     from isocortex.similarity.stochastic_shape.energy import energy_shape
 
-    settings = {"group": str(options["group"]), "starts": int(options["starts"])}
+    settings = {"group": "orthogonal", "starts": int(options["starts"])}
     return np.array([[energy_shape(x.spread, y.spread, **settings).distance for y in second] for x in first])
 
 

@@ -65,15 +65,8 @@ class Stochastic:
         if any(not isinstance(system, Trials) for system in brain):
             raise DataError("stochastic shape: found patterns without trials, expected repeats of stimuli")
         counts = np.stack([system.valid.sum(axis=1) for system in brain]).min(axis=0)
-        kind = self._kind(counts)
-        least = int(self.options["least_trials"]) if kind == "gaussian" else 2
-        kept = np.flatnonzero(counts >= least)
-        if len(kept) < LEAST_CONDITIONS:
-            hint = "; choose distribution: energy" if kind == "gaussian" else "; record more repeats"
-            raise DataError(
-                f"stochastic shape: found {len(kept)} of {len(counts)} stimuli with {least} trials or more, expected at least "
-                f"{LEAST_CONDITIONS}{hint}, or lower least_trials"
-            )
+        kind = self.kind_of([counts])
+        kept = replace(self, options={**self.options, "distribution": kind}).enough(counts)
         fewest, narrowest = int(counts[kept].min()), min(system.values.shape[2] for system in brain)
         asked = self.options["components"]
         most = fewest // 2 if kind == "gaussian" else narrowest
@@ -87,12 +80,32 @@ class Stochastic:
         ratios = [_noise_ratio(_brought(system, kept, plan)) for system in brain]
         return replace(self, plan=replace(plan, noise=float(np.mean(ratios))))
 
-    def _kind(self, counts: np.ndarray) -> str:
+    def kind_of(self, counts: Sequence[np.ndarray]) -> str:
+        """The distribution, from numbers of trials (n,) of each group of subjects: `auto` is Gaussian where all have enough."""
         asked = str(self.options["distribution"])
         if asked != "auto":
             return asked
-        enough = counts >= int(self.options["least_trials"])
-        return "gaussian" if enough.sum() >= max(LEAST_CONDITIONS, ENOUGH * len(counts)) else "energy"
+        enough = [(number >= int(self.options["least_trials"])).sum() for number in counts]
+        needed = [max(LEAST_CONDITIONS, ENOUGH * len(number)) for number in counts]
+        return "gaussian" if all(found >= least for found, least in zip(enough, needed, strict=True)) else "energy"
+
+    def enough(self, counts: np.ndarray) -> np.ndarray:
+        """Rows of the stimuli with enough trials for the distribution that was decided; a refusal of too few of them."""
+        kind = str(self.options["distribution"])
+        least = int(self.options["least_trials"]) if kind == "gaussian" else 2
+        kept = np.flatnonzero(counts >= least)
+        if len(kept) < LEAST_CONDITIONS:
+            hint = "choose distribution: energy, or lower least_trials" if kind == "gaussian" else "record more repeats"
+            raise DataError(
+                f"stochastic shape: found {len(kept)} of {len(counts)} stimuli with {least} trials or more, expected at least "
+                f"{LEAST_CONDITIONS}; {hint}"
+            )
+        return kept
+
+    @property
+    def splits(self) -> bool:
+        """Whether halves of the trials have two of every condition."""
+        return self._planned().trials >= 4
 
     def _planned(self) -> Plan:
         if self.plan is None:
@@ -199,7 +212,7 @@ def picture(shown: Shown) -> xarray.Dataset:
     n_subjects = len(shown.subjects)
     apart = np.full((len(PARTS), n_subjects, len(shown.names)), np.nan)
     own, moved, p = (
-        np.full((n_subjects, len(shown.repeats[0])), np.nan),
+        np.full((n_subjects, max(1, *(len(pairs) for pairs in shown.repeats))), np.nan),
         np.full((n_subjects, SHUFFLES), np.nan),
         np.full(n_subjects, np.nan),
     )
@@ -232,9 +245,8 @@ def picture(shown: Shown) -> xarray.Dataset:
 
 
 def _same_stimuli(shown: Shown) -> list[list[int]]:
-    lengths = [len(system) for system in shown.brain]
-    together = len({id(layers) for layers in shown.layers}) == 1 and len(set(lengths)) == 1
-    return [list(range(len(lengths)))] if together else [[s] for s in range(len(lengths))]
+    ids = list(shown.stimulus_ids)
+    return [list(range(len(ids)))] if len(set(ids)) == 1 else [[s] for s in range(len(ids))]
 
 
 def _both(method: Stochastic, shown: Shown, subject: int) -> np.ndarray:

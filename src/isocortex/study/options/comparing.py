@@ -139,7 +139,6 @@ class StochasticShape(Options):
 
     distribution: Literal["auto", "gaussian", "energy"] = "auto"
     alpha: Annotated[float, Field(ge=0, le=2, strict=True)] = 1.0
-    group: Literal["orthogonal", "permutation", "identity"] = "orthogonal"
     noise: Literal["isotropic", "proportional", "none"] = "isotropic"
     components: Literal["auto"] | Annotated[int, Field(ge=1, le=200, strict=True)] = "auto"
     least_trials: Annotated[int, Field(ge=2, strict=True)] = 8
@@ -188,4 +187,4 @@ NEEDS_PATTERNS: frozenset[str] = frozenset({"shape", "shape_moments", "stochasti
 # Metrics whose distances span a space: all subjects and layers of a region are set out in it.
 SPANNING: tuple[str, ...] = ("shape", "stochastic_shape")
 # Groups that move units: a model's Gram matrix does not know them.
-MOVES_UNITS: frozenset[str] = frozenset({"permutation", "soft", "identity"})
+MOVES_UNITS: frozenset[str] = frozenset({"permutation", "soft"})
