@@ -80,7 +80,8 @@ def _shapes(s: Shapes, metrics: dict[str, dict[str, Any]]) -> Cost:
         one = 8 * (m["moments"] / 2 + 2) * 2 * few**3 / 3
         seconds += comparisons * (PERMUTED["costly"] + _made(s, DRAWS["heavy"]) + 2 * m["bootstraps"] / 8) * one / FLOPS
         seconds += s.subjects * 2 * HALVES * m["bootstraps"] / 8 * one / FLOPS
-    held = (1 + TOGETHER) * s.layers * mb(n, min(n, s.features)) + 2 * s.subjects * HALVES * mb(n, min(n, s.neuroids))
+    # Of each layer the whole, the halves of all splits, and permuted ones; of each subject halves of its repeats.
+    held = (1 + HALVES + TOGETHER) * s.layers * mb(n, min(n, s.features)) + 2 * s.subjects * HALVES * mb(n, min(n, s.neuroids))
     return Cost(START["torch"] + seconds, BASE_MB["torch"] + 200 + held, mb(s.layers, s.subjects, 10))
 
 
