@@ -68,6 +68,20 @@ def test_what_bounds_the_memory_is_what_the_stages_are_bounded_by() -> None:
     assert precision.SMALL == planning.costs.SMALL
 
 
+def test_coordinates_of_kernels_are_paid_by_the_kernels(demo: Study) -> None:
+    from dataclasses import replace
+
+    job = next(iter(Jobs(demo).by_stage["kernels"].values()))
+    asked = replace(job, options={**job.options, "encode": False, "coordinates": True})
+    without = replace(job, options={**job.options, "encode": False})
+    shapes = replace(planning.shapes_of(demo, job), stimuli=10_000, features=2_000)
+    large, small = (planning.COSTS["kernels"](shapes, one) for one in (asked, without))
+    assert large.seconds - small.seconds == pytest.approx(shapes.layers * 9e12 / planning.sizes.FLOPS)
+    assert large.disk_mb - small.disk_mb == pytest.approx(shapes.layers * 160)
+    assert large.memory_mb > 4800  # the Gram matrix of 800 MB, LAPACK's copy, its workspace of two, eigenvectors in order
+    assert small.memory_mb < 4800
+
+
 def test_a_long_job_asks_for_more_cores(demo: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     job = next(iter(Jobs(demo).by_stage["encode"].values()))
     asked = []

@@ -132,22 +132,3 @@ def _half_with_half(pair: torch.Tensor, mask: np.ndarray | None, method: str | C
         part = to_vector(to_square(pair)[:, keep][:, :, keep])
         values.append(float(compare_rdms(part[0], part[1], method)))
     return float(np.mean(values))
-
-
-def half_with_half(values: list[np.ndarray], null: np.ndarray, *, higher_is_closer: bool) -> Ceiling:
-    """Ceilings of patterns from values (K,) of half against half of each subject's repeats, and their null (P, S).
-
-    A similarity's lower ceiling is the 2.5 % quantile over splits, its upper one the mean made longer by Spearman–Brown; a
-    distance's are the 97.5 % quantile and the median (`scores.md` §2).
-    """
-    mean = np.array([v.mean() for v in values])
-    if higher_is_closer:
-        low = np.array([np.quantile(v, 0.025) for v in values])
-        high = np.where(mean > -1.0, 2.0 * mean / (1.0 + mean), np.nan)
-        kind = "half against half of the repeats: 2.5 % / Spearman–Brown"
-    else:
-        low = np.array([np.quantile(v, 0.975) for v in values])
-        high = np.array([np.median(v) for v in values])
-        kind = "half against half of the repeats: 97.5 % / median"
-    observed = np.array([v[0] for v in values])
-    return Ceiling(low, high, observed, null, kind, higher_is_closer=higher_is_closer)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from isocortex.similarity.comparators.table import comparator
+from isocortex.similarity.scaling import classical_scaling
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ def region_map(rdms: torch.Tensor, method: str = "rho_a") -> RegionMap:
     between = (table.sum(axis=(0, 2)) - own) / (s * (s - 1))
     within = own / s
     np.fill_diagonal(within, np.nan)
-    coordinates, shown = classical_scaling(squared_distances(between))
-    return RegionMap((between + between.T) / 2, within, coordinates, shown)
+    coordinates, shares = classical_scaling(squared_distances(between))
+    return RegionMap((between + between.T) / 2, within, coordinates, float(shares.sum()))
 
 
 def squared_distances(between: np.ndarray) -> np.ndarray:
@@ -44,21 +45,3 @@ def squared_distances(between: np.ndarray) -> np.ndarray:
     """
     own = np.diagonal(between)
     return own[:, None] + own[None, :] - 2.0 * between
-
-
-def classical_scaling(squared: np.ndarray) -> tuple[np.ndarray, float]:
-    """Coordinates (R, 2) of classical scaling (Torgerson 1952), and the share of the positive eigenvalues that they show.
-
-    The first region with the largest coordinate along an axis is on its positive side. NaN where a distance is.
-    """
-    n = len(squared)
-    if not np.isfinite(squared).all():
-        return np.full((n, 2), np.nan), float("nan")
-    centring = np.eye(n) - 1.0 / n
-    values, vectors = np.linalg.eigh(-0.5 * centring @ squared @ centring)
-    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
-    coordinates = np.zeros((n, 2))
-    coordinates[:, : min(2, n)] = (vectors * np.sqrt(values))[:, :2]
-    largest = np.abs(coordinates).argmax(axis=0)
-    coordinates *= np.where(coordinates[largest, [0, 1]] < 0, -1.0, 1.0)
-    return coordinates, float(values[:2].sum() / values.sum()) if values.sum() > 0 else float("nan")

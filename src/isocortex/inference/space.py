@@ -9,7 +9,8 @@ from itertools import combinations
 import numpy as np
 
 from isocortex.errors import DataError
-from isocortex.inference.trial_halves import HALVES, Match, System, match, pick, shuffled
+from isocortex.inference.systems import Match, System, match
+from isocortex.similarity.trials import HALVES, chosen, ranks, shuffled_within, stretches
 
 LEAST_STIMULI = 3  # of two stimuli there is one distance, which a scale removes
 LEAST_COMPONENTS = 2  # one direction has no shape
@@ -115,18 +116,20 @@ def spread(systems: Sequence[System], plan: Plan, distances: Distances) -> Sprea
     return Spread(**tables, **counts, own=own, drawn=drawn)
 
 
-Halved = list[list[tuple[list[np.ndarray], list[np.ndarray]]]]  # kind → split → half → stimulus → trials
+Halved = list[list[tuple[np.ndarray, np.ndarray]]]  # kind → split → half → mask of trials (n, R)
 
 
 def all_halves(system: System, plan: Plan) -> Halved:
-    """Halves of every split; the same for all regions of a subject, whose trials are the same."""
+    """Halves of every split, by places in time: the same for all regions of a subject, whose trials are the same."""
+    place = ranks(system.valid, system.shown)
+    there = np.arange(max(1, int(system.counts.max()))) < system.counts[:, None]
     found: Halved = []
-    for kind, halve in enumerate(HALVES.values()):
+    for kind, half in enumerate(HALVES.values()):
         found.append([])
         for split in range(plan.splits):
             rng = np.random.default_rng([plan.seed, kind, split, *system.subject.encode()])
-            both = [halve(order, plan.blocks, rng) for order in system.order]
-            found[-1].append(([half[0] for half in both], [half[1] for half in both]))
+            dealt = np.take_along_axis(half(there, rng, None, plan.blocks), np.minimum(place, there.shape[1] - 1), axis=1)
+            found[-1].append((dealt & system.valid, ~dealt & system.valid))
     return found
 
 
@@ -154,7 +157,7 @@ def compare(
         bases = _bases(pair, both, plan, rng)
         for kind in range(len(HALVES)):
             (a, a_), (b, b_) = (
-                [pick(base, [dealt[row] for row in rows], numbers, rng) for dealt in half[kind][split]]
+                [chosen(base, dealt[rows], numbers, rng) for dealt in half[kind][split]]
                 for base, half, rows in zip(bases, halves, (both.first, both.second), strict=True)
             )
             firsts += [a, b]
@@ -184,19 +187,13 @@ def bases_units(both: Match, plan: Plan) -> int:
 
 def _bases(pair: tuple[System, System], both: Match, plan: Plan, rng: np.random.Generator) -> list[np.ndarray]:
     """Scaled trials of as many units of either, drawn at random; or their components."""
+    from isocortex.similarity.stochastic_shape.estimation import on_axes
+
     found = []
     for system, rows in zip(pair, (both.first, both.second), strict=True):
         trials = scaled(system, rows, np.sort(rng.permutation(system.n_units)[: both.units]))
-        found.append(pooled(trials, bases_units(both, plan)) if plan.pool else trials)
+        found.append(on_axes(trials, bases_units(both, plan)) if plan.pool else trials)
     return found
-
-
-def pooled(trials: np.ndarray, components: int) -> np.ndarray:
-    """Trials (n, repeats, units) along the principal directions of all of them: (n, repeats, components)."""
-    flat = trials[np.isfinite(trials).all(axis=2)]
-    moved = flat - flat.mean(axis=0)
-    _, vectors = np.linalg.eigh(moved.T @ moved)
-    return trials @ vectors[:, ::-1][:, :components]
 
 
 def _p_values(
@@ -213,10 +210,9 @@ def _p_values(
     """
     rng = np.random.default_rng([plan.seed, 8, *place])
     bases, rows = _bases(pair, both, plan, rng), (both.first, both.second)
-    orders = [[system.order[row] for row in chosen] for system, chosen in zip(pair, rows, strict=True)]
-    dealt, numbers = orders, both.trials
+    dealt, numbers = [system.valid[kept] for system, kept in zip(pair, rows, strict=True)], both.trials
     if relation(*pair) == SAME_TRIALS:
-        dealt = [[half[0][0][k][row] for row in chosen] for k, (half, chosen) in enumerate(zip(halves, rows, strict=True))]
+        dealt = [half[0][0][k][kept] for k, (half, kept) in enumerate(zip(halves, rows, strict=True))]
         numbers = both.half
     if plan.most_trials:
         numbers = np.minimum(numbers, plan.most_trials)
@@ -224,7 +220,7 @@ def _p_values(
 
     def sides(made: Sequence[np.ndarray]) -> list[np.ndarray]:
         same = np.random.default_rng(seed)  # the trials that are picked are the same in every shuffle
-        return [pick(trials, chosen, numbers, same) for trials, chosen in zip(made, dealt, strict=True)]
+        return [chosen(trials, kept, numbers, same) for trials, kept in zip(made, dealt, strict=True)]
 
     first, second = sides(bases)
     permuted = [second[rng.permutation(both.n)] for _ in range(plan.shuffles)]
@@ -232,9 +228,9 @@ def _p_values(
     labels = p_near(observed, np.asarray(null))
     if not plan.shuffle_trials:
         return labels, float("nan")
+    parts = [stretches(system.valid[kept], system.shown[kept], plan.blocks) for system, kept in zip(pair, rows, strict=True)]
     made = [
-        sides([shuffled(base, order, plan.blocks, rng) for base, order in zip(bases, orders, strict=True)])
-        for _ in range(plan.shuffles)
+        sides([shuffled_within(base, part, rng) for base, part in zip(bases, parts, strict=True)]) for _ in range(plan.shuffles)
     ]
     return labels, p_near(observed, distances([one[0] for one in made], [one[1] for one in made]))
 

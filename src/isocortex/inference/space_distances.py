@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from isocortex.inference.space import LEAST_STIMULI, Distances, scaled
-from isocortex.inference.trial_halves import System
+from isocortex.inference.systems import System
 from isocortex.similarity.shape.factors import distance, factor, nuclear_norms
 from isocortex.similarity.shape.linear import shape_distance
 from isocortex.similarity.shape.space import pairwise
@@ -68,16 +68,15 @@ def means(side: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def gaussian(options: Mapping[str, Any], device: torch.device) -> Distances:
     """Distances of Gaussians fitted to the trials of each condition; option alpha of `gaussian_shape`."""
+    from isocortex.similarity.stochastic_shape.estimation import moments
     from isocortex.similarity.stochastic_shape.gaussian import Gaussians, in_batches, rooted
     from isocortex.similarity.stochastic_shape.search import Search
 
     def fitted(side: Sequence[np.ndarray]) -> list[Gaussians]:
         found = []
         for trials in map(complete, side):
-            mean = trials.mean(axis=1)
-            moved = trials - mean[:, None]
-            covariances = np.einsum("crp,crq->cpq", moved, moved) / (trials.shape[1] - 1)
-            found.append(Gaussians(torch.as_tensor(centred(mean), device=device), torch.as_tensor(covariances, device=device)))
+            mean, covariances = moments(torch.as_tensor(trials, device=device))
+            found.append(Gaussians(mean - mean.mean(0), covariances))
         return found
 
     def distances(firsts: Sequence[np.ndarray], seconds: Sequence[np.ndarray]) -> np.ndarray:
@@ -112,11 +111,6 @@ def energy(options: Mapping[str, Any], device: torch.device) -> Distances:  # no
 def stochastic(options: Mapping[str, Any], device: torch.device) -> Distances:
     """Distances of distributions of trials, by the name of the distribution."""
     return DISTRIBUTIONS[options["distribution"]](options, device)
-
-
-def centred(means: np.ndarray) -> np.ndarray:
-    """Less the mean over conditions: what all conditions share is no difference between them."""
-    return means - means.mean(axis=0)
 
 
 def complete(trials: np.ndarray) -> np.ndarray:

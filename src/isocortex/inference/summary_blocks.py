@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -63,8 +63,8 @@ class SummaryBlock:
         return self._halves(masks, settings)
 
     def _other_subjects(self, settings: Settings) -> ceilings.Ceiling:
+        summaries = self.table().subjects()
         every = np.arange(len(self.stimulus_ids))
-        summaries = [self.method.of(system, every) for system in self.brain]
         pool: Callable[[Sequence[Any]], Any] | None = getattr(self.method, "pooled", None)
         low = self._with_others(summaries, pool)
         high = np.full(len(low), np.nan)
@@ -96,7 +96,9 @@ class SummaryBlock:
             observed.append(float(self.method.compare([a], [b])[0, 0]))
         found, tested = np.stack(null, axis=1), np.array(observed)
         if self.kind == "distance":
-            return replace(ceilings.half_with_half(values, found, higher_is_closer=False), observed=tested)
+            low, high = np.array([np.quantile(v, 0.975) for v in values]), np.array([np.median(v) for v in values])
+            kind = "half against half of the repeats: 97.5 % / median"
+            return ceilings.Ceiling(low, high, tested, found, kind, higher_is_closer=False)
         # A noiseless model that is right has the root of the reliability: noise is in the region's own variance alone.
         low = self._root([np.quantile(v, 0.025) if self.kind == "pattern" else v.mean() for v in values])
         high, kind = self._root([v.mean() for v in values]), "√(Spearman–Brown) of split halves over repeats"

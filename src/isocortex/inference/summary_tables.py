@@ -62,6 +62,10 @@ class SummaryTable:
                 self.known[key] = self.method.of(system, rows)
         return [self.known[who, k, rows.tobytes()] for k in range(len(systems))]
 
+    def subjects(self) -> list[Any]:
+        """The subjects' summaries."""
+        return self._summaries("brain", self.rows)
+
     def _scores(self, rows: np.ndarray) -> np.ndarray:
         layers, brain = (self._summaries(who, rows) for who in ("layers", "brain"))
         return np.asarray(self.method.compare(layers, brain), dtype=np.float64).T

@@ -59,14 +59,17 @@ def _kernels(s: Shapes, job: Job) -> Cost:
     n, k = s.stimuli, s.folds
     folds = s.outer * (k + 1) if job.options["encode"] else 0
     inside = min(s.train, s.features)  # the smaller Gram matrix is decomposed
+    whole = bool(job.options.get("coordinates"))  # the Gram matrix of all stimuli is decomposed, too
     flops = s.layers * ((1 + s.outer) * 2 * n * n * s.features + folds * (9 * inside**3 + 2 * s.train * inside**2))
+    flops += whole * s.layers * 9 * n**3
     disk = s.layers * (
         _mb(n, n) * (1 + s.outer) + min(folds * _mb(n, inside), 1e3 * job.options["kernels_budget_gb"] / s.layers)
     )
+    disk += whole * s.layers * _mb(n, min(n, s.features))
     adding = min(_mb(n, n) * (1 + s.outer), GRAM_MB) + 1.4 * min(_mb(5, n, s.features), BLOCK_MB)
     # The matrix, its training part, eigenvectors, and LAPACK's copy and two matrices to work in.
     decomposing = _mb(n, n) + 5 * _mb(s.train, s.train) if inside == s.train else 2 * _mb(n, inside) + 5 * _mb(inside, inside)
-    memory = BASE_MB["torch"] + max(adding, decomposing if folds else 0)
+    memory = BASE_MB["torch"] + max(adding, decomposing if folds else 0, whole * 6 * _mb(n, n))
     return Cost(START["torch"] + flops / FLOPS, memory, disk)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from isocortex.similarity.comparators import Comparator
@@ -20,7 +20,8 @@ class Shown:
     """What a page may be drawn from: a metric's options, systems of S subjects and of their layers, and what was chosen.
 
     `stimulus_ids` and `layers` hold the stimuli and the L systems of each subject, `chosen` (S + 1,) the layers of subjects and
-    of "all", `repeats` pairs of halves for each subject, if there are any.
+    of "all", `repeats` pairs of halves for each subject, if there are any. `family`: options of all metrics of the family that
+    were asked for; `first`: no other of these has been drawn; `shared`: what they make for each other.
     """
 
     method: str
@@ -33,6 +34,9 @@ class Shown:
     chosen: np.ndarray
     repeats: Sequence[Sequence[tuple[Any, Any]]]
     seed: int
+    family: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    first: bool = True
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,20 @@ class Pooling(Summaries, Protocol):
         ...
 
 
+class Sharing(Summaries, Protocol):
+    """Summaries of which parts serve other metrics of the same family."""
+
+    def sharing(self, shared: dict[str, Any]) -> Summaries:
+        """The same, with the parts in `shared`, into which its own go."""
+        ...
+
+
+def sharing(method: Summaries, shared: dict[str, Any]) -> Summaries:
+    """The method with what other metrics of a job have made; most have nothing in common."""
+    share = getattr(method, "sharing", None)
+    return share(shared) if share else method
+
+
 class Adapting(Protocol):
     """Summaries that are first brought to what a region's subjects have in common: conditions, trials, dimensions."""
 

@@ -13,6 +13,7 @@ import xarray
 from isocortex.errors import DataError
 from isocortex.inference.blocks import N_SPLITS
 from isocortex.inference.half_repeats import half_trials, repeat_halves
+from isocortex.similarity.coordinates import coordinates, coordinates_of
 from isocortex.similarity.rdm import ESTIMATORS, brain_rdm, rdm_from_gram, to_vector
 from isocortex.storage.store import Store
 
@@ -76,6 +77,35 @@ def each_layer(
     store: Store, subject: Subject, options: dict[str, Any], device: torch.device
 ) -> Iterator[tuple[str, torch.Tensor, tuple[torch.Tensor, int]]]:
     """Name, Gram matrix (n, n), and means over features (n,) with their number, of each layer on a subject's stimuli."""
+    rows, groups = _places(store, subject, options)
+    for group, attributes in groups:
+        means = torch.as_tensor(np.asarray(store.read(group, "row_mean"))[rows], device=device)
+        yield attributes["layer"], _gram(store, group, rows, device), (means, int(attributes["n_features"]))
+
+
+def layer_patterns(
+    store: Store, subject: Subject, options: dict[str, Any], device: torch.device
+) -> Iterator[tuple[str, torch.Tensor, int]]:
+    """Name, patterns (n, r ≤ n) whose inner products are the Gram matrix, and number of features, of each layer.
+
+    The rows that a subject saw of the coordinates that the store holds; where it has none, its Gram matrix is decomposed.
+    """
+    rows, groups = _places(store, subject, options)
+    for group, attributes in groups:
+        if f"{group}/coordinates/zarr.json" in store.sidecar["files"]:
+            whole = torch.as_tensor(store.read(group, "coordinates"), device=device)
+            found = coordinates_of(whole, torch.as_tensor(rows, device=device))
+        else:
+            found = coordinates(_gram(store, group, rows, device))
+        yield attributes["layer"], found, int(attributes["n_features"])
+
+
+def _gram(store: Store, group: str, rows: np.ndarray, device: torch.device) -> torch.Tensor:
+    return torch.as_tensor(np.asarray(store.read(group, "gram"))[np.ix_(rows, rows)], device=device)
+
+
+def _places(store: Store, subject: Subject, options: dict[str, Any]) -> tuple[np.ndarray, list[tuple[str, dict[str, Any]]]]:
+    """Rows of a subject's stimuli in a store of kernels, and the groups of the layers that are asked for."""
     place = {str(name): row for row, name in enumerate(store.sidecar["stimulus_ids"])}
     missing = [name for name in subject.stimulus_ids if name not in place]
     if missing:
@@ -87,10 +117,7 @@ def each_layer(
     rows = np.array([place[name] for name in subject.stimulus_ids])
     groups = {attributes["layer"]: (group, attributes) for group, attributes in sorted(store.groups.items())}
     # The study's order, not the store's: a layer added later lies behind the others there.
-    for group, attributes in (groups[name] for name in options.get("layers") or groups if name in groups):
-        gram = torch.as_tensor(np.asarray(store.read(group, "gram"))[np.ix_(rows, rows)], device=device)
-        means = torch.as_tensor(np.asarray(store.read(group, "row_mean"))[rows], device=device)
-        yield attributes["layer"], gram, (means, int(attributes["n_features"]))
+    return rows, [groups[name] for name in options.get("layers") or groups if name in groups]
 
 
 def _read_layers(store: Store, subject: Subject, options: dict[str, Any], method: str, device: torch.device) -> Layers:

@@ -14,7 +14,7 @@ from isocortex.inference.blocks import evaluate
 from isocortex.inference.metric_rows import Cell, build
 from isocortex.inference.summary_blocks import SummaryBlock
 from isocortex.similarity.metrics import Metric, Shown
-from isocortex.similarity.summaries import Summaries, fitted
+from isocortex.similarity.summaries import Summaries, fitted, sharing
 from isocortex.stages.compare_inputs import Subject
 from isocortex.stages.compare_subjects import chosen, same_stimuli
 from isocortex.stages.compare_systems import LEVELS, Reading, Systems
@@ -63,7 +63,7 @@ def _read(metric: Metric, settings: dict[str, Any], job: Comparing, subjects: li
     bounded_by_halves = len(subjects) == 1 or metric.normalised != "rdm"
     reading = Reading(job.options, settings, job.kernels, job.features, job.plan.seed, job.device, bounded_by_halves)
     systems = LEVELS[metric.level](subjects, reading)
-    method = fitted(metric.summarised(settings), systems.brain)
+    method = fitted(sharing(metric.summarised(settings), job.shared), systems.brain)
     if not getattr(method, "splits", True):
         systems = replace(systems, repeats=[[] for _ in subjects])  # too few trials for halves
     every, made, refused = np.arange(len(subjects[0].stimulus_ids)), {}, dict(systems.refused)
@@ -97,6 +97,7 @@ def _picture(metric: Metric, settings: dict[str, Any], sets: list[_Set], cell: C
     about = {"set": first.subjects[0].set_name}
     if not metric.picture:
         return xarray.Dataset(attrs=about)
+    first_of_all = job.shared.setdefault("pictured", metric.name) == metric.name
     shown = Shown(
         method=metric.name,
         options=settings,
@@ -108,5 +109,8 @@ def _picture(metric: Metric, settings: dict[str, Any], sets: list[_Set], cell: C
         chosen=np.asarray(cell.chosen),
         repeats=[pairs for one in sets for pairs in one.systems.repeats or [[] for _ in one.subjects]],
         seed=job.plan.seed,
+        family=job.options["metrics"],
+        first=first_of_all,
+        shared=job.shared,
     )
     return metric.shown(shown).assign_attrs(about)

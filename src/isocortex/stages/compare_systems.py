@@ -16,7 +16,7 @@ from isocortex.inference.half_repeats import repeat_halves
 from isocortex.similarity.coordinates import coordinates
 from isocortex.similarity.rdm import to_square
 from isocortex.similarity.trials import Trials, halves_of_trials
-from isocortex.stages.compare_inputs import Subject, all_layers, each_layer, halves, subject_rdm, subject_trials
+from isocortex.stages.compare_inputs import Subject, all_layers, halves, layer_patterns, subject_rdm, subject_trials
 from isocortex.stages.compare_subjects import repeated
 from isocortex.storage.store import Store
 from isocortex.study.options.comparing import MOVES_UNITS
@@ -64,7 +64,7 @@ def _rdms(subjects: list[Subject], reading: Reading) -> Systems:
 
 
 def _layers(subjects: list[Subject], reading: Reading) -> tuple[list[torch.Tensor], tuple[str, ...]]:
-    """Patterns of the layers: their units, where the metric needs these, else coordinates in the row space of their Gram."""
+    """Patterns of the layers: their units, where the metric needs these, else others that have their Gram matrices."""
     subject = subjects[0]
     if reading.features:
         store = reading.features[subject.set_name]
@@ -75,8 +75,8 @@ def _layers(subjects: list[Subject], reading: Reading) -> tuple[list[torch.Tenso
         names = tuple(name for name in (wanted or groups) if name in groups)
         units = [np.asarray(store.array(groups[name], "activation")[:])[rows] for name in names]
         return [torch.as_tensor(x, dtype=torch.float64, device=reading.device) for x in units], names
-    found = list(each_layer(reading.kernels[subject.set_name], subject, reading.options, reading.device))
-    layers = [_widened(coordinates(gram), n_features, reading.settings) for _, gram, (_, n_features) in found]
+    found = list(layer_patterns(reading.kernels[subject.set_name], subject, reading.options, reading.device))
+    layers = [_widened(x, n_features, reading.settings) for _, x, n_features in found]
     return layers, tuple(name for name, _, _ in found)
 
 

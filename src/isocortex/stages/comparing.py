@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,7 +20,10 @@ from isocortex.storage.store import Store
 
 @dataclass(frozen=True)
 class Comparing:
-    """A job's subjects, stores of kernels and features by stimulus set, options, settings of the inference, and device."""
+    """A job's subjects, stores of kernels and features by stimulus set, options, settings of the inference, and device.
+
+    `shared`: what metrics of the family make for each other.
+    """
 
     subjects: list[Subject]
     kernels: dict[str, Store]
@@ -28,6 +31,7 @@ class Comparing:
     options: dict[str, Any]
     plan: Settings
     device: torch.device
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 def context(

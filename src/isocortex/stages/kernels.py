@@ -1,4 +1,4 @@
-"""Gram matrices and fold decompositions of one model on one stimulus set, shared by all regions."""
+"""Gram matrices, their coordinates and fold decompositions of one model on one stimulus set, shared by all regions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from isocortex.compute import budget_bytes, resolve_device
 from isocortex.encoding.kernels import GramSum, column_blocks, decomposition_bytes, decompositions, passes, z_scored
 from isocortex.errors import DataError
+from isocortex.similarity.coordinates import coordinates
 from isocortex.storage.atomic import read_json
 from isocortex.storage.store import Store, StoreWriter
 from isocortex.study.recipes import RECIPES
@@ -24,12 +25,16 @@ GRAM_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class Plan:
-    """Distinct splits by the first eight digits of their digest, and where their stimuli lie in the set."""
+    """Distinct splits by the first eight digits of their digest, where their stimuli lie in the set, and what is decomposed.
+
+    `coordinates`: the Gram matrix of all stimuli, for metrics that compare patterns.
+    """
 
     splits: dict[str, Mapping[str, Any]]
     rows: dict[str, np.ndarray]
     subjects: dict[str, str]
     store_decompositions: bool
+    coordinates: bool
 
 
 def run(spec: dict[str, Any], device: str) -> None:
@@ -46,6 +51,7 @@ def run(spec: dict[str, Any], device: str) -> None:
         "features": features.sidecar["digest"],
         "splits": {key: split["digest"] for key, split in plan.splits.items()},
         "decompositions": plan.store_decompositions,
+        **({"coordinates": True} if plan.coordinates else {}),
     }
     writer = StoreWriter(spec["output"], recipe, ids)
     for group, attributes in groups.items():
@@ -94,11 +100,12 @@ def _plan(spec: dict[str, Any], ids: list[str], n_layers: int) -> Plan:
         splits[key] = split
         rows[key] = np.array([position[name] for name in split["stimulus_ids"]])
     needed = n_layers * decomposition_bytes(splits.values())
-    return Plan(splits, rows, subjects, needed <= float(spec["options"].get("kernels_budget_gb", 50)) * 1e9)
+    fits = needed <= float(spec["options"].get("kernels_budget_gb", 50)) * 1e9
+    return Plan(splits, rows, subjects, fits, bool(spec["options"].get("coordinates", False)))
 
 
 def _layer(features: Store, writer: StoreWriter, group: str, plan: Plan, device: torch.device) -> None:
-    """Gram, z-scored Grams and decompositions of one layer; the row means last, as the mark of a layer that is whole."""
+    """Grams, decompositions, coordinates of one layer; the row means last, as the mark of a layer that is whole."""
     source = features.array(group, "activation")
     n = source.shape[0]
     names = [(key, number) for key, split in plan.splits.items() for number in range(len(split["outer"]))]
@@ -116,6 +123,9 @@ def _layer(features: Store, writer: StoreWriter, group: str, plan: Plan, device:
     if plan.store_decompositions:
         for number, (key, fold) in enumerate(names):
             _decompose(features, writer, group, (key, fold), selections[number], plan, device)
+    if plan.coordinates:
+        gram = torch.as_tensor(writer.read(group, "gram"), device=device)  # it may have been made in strips
+        _put(writer, group, "coordinates", coordinates(gram).cpu().numpy(), ("stimulus", "coordinate"))
     writer.group(group, n_constant={f"{key}_{fold}": constant[number] for number, (key, fold) in enumerate(names)})
     assert row_mean is not None
     _put(writer, group, "row_mean", row_mean, ("stimulus",))
@@ -174,7 +184,7 @@ def _put(writer: StoreWriter, group: str, name: str, values: np.ndarray, dims: t
     """Write an array; or rows `first` … of a Gram matrix, which is as high as it is wide."""
     rows = max(1, CHUNK_BYTES // max(1, values[:1].nbytes))
     # Dimensions of one name must agree in length for xarray, so those of subsets carry their own.
-    own = [f"{dim}_{name}" if name not in ("gram", "row_mean") else dim for dim in dims]
+    own = [f"{dim}_{name}" if name not in ("gram", "coordinates", "row_mean") else dim for dim in dims]
     whole = values.shape[1] if dims[-1] == "stimulus_" else len(values)
     writer.create(group, name, (whole, *values.shape[1:]), "float64", rows, own)
     for start in range(0, len(values), rows):

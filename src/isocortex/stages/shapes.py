@@ -14,12 +14,11 @@ import xarray
 
 from isocortex.compute import resolve_device
 from isocortex.errors import DataError
-from isocortex.similarity.coordinates import coordinates
 from isocortex.similarity.metrics import METRICS
 from isocortex.similarity.shape.factors import factor
 from isocortex.similarity.shape.space import embed, frechet_mean
 from isocortex.similarity.summaries import fitted
-from isocortex.stages.compare_inputs import Subject, each_layer, read_subjects
+from isocortex.stages.compare_inputs import Subject, layer_patterns, read_subjects
 from isocortex.stages.compare_subjects import chosen, repeated
 from isocortex.stages.compare_systems import patterns_of, trials_of
 from isocortex.storage.store import Store
@@ -81,8 +80,8 @@ def _systems(
         halves.append(pairs)
     for model, layers in options["models"].items():
         store = Store(inputs["kernels"][model][subjects[0].set_name])
-        for layer, gram, _ in each_layer(store, subjects[0], {"model": model, "layers": layers}, device):
-            found.append(_Named(f"{model} {layer}", "layer", "", model, layer, coordinates(gram)))
+        for layer, x, _ in layer_patterns(store, subjects[0], {"model": model, "layers": layers}, device):
+            found.append(_Named(f"{model} {layer}", "layer", "", model, layer, x))
     if len(found) > MOST_SYSTEMS:
         LOG.info("%d layers are left out of the space of shapes: it holds %d systems", len(found) - MOST_SYSTEMS, MOST_SYSTEMS)
     return found[:MOST_SYSTEMS], halves

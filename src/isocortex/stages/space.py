@@ -16,8 +16,9 @@ from isocortex.compute import resolve_device
 from isocortex.errors import DataError
 from isocortex.inference.space import LEAST_COMPONENTS, LEAST_STIMULI, Plan, Spread, check_systems, relation, spread
 from isocortex.inference.space_distances import METRICS, full_distances
-from isocortex.inference.trial_halves import HALVES, System, match
+from isocortex.inference.systems import System, match
 from isocortex.similarity.shape.space import embed
+from isocortex.similarity.trials import HALVES
 from isocortex.storage.tables import open_tree, write_netcdf
 
 INDIVIDUALS = ("individual", "animal", "mouse", "monkey")  # neuroid coordinates that name whose brain it is

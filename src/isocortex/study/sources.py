@@ -9,6 +9,7 @@ from typing import Any
 from isocortex.study.job import Job
 from isocortex.study.layout import Layout
 from isocortex.study.model import Entry
+from isocortex.study.options import NEEDS_PATTERNS
 from isocortex.study.recipes import RECIPES
 
 
@@ -96,7 +97,8 @@ def splits(at: Layout) -> Iterator[Job]:
 
 
 def kernels(at: Layout) -> Iterator[Job]:
-    """Grams of each model on each stimulus set, and decompositions where encoders ask for them."""
+    """Grams of each model on each stimulus set, decomposed where encoders and metrics of patterns ask for it."""
+    compared = any(NEEDS_PATTERNS & set(at.study.metrics(region)) for region in at.study.regions)
     encoded = any(at.study.encoders(region) for region in at.study.regions)
     joined = {item["model"] for joint in at.study.joint().values() for item in joint["of"]}
     for model in at.study.models:
@@ -113,6 +115,8 @@ def kernels(at: Layout) -> Iterator[Job]:
                 "layers": asked_layers(at, model),
                 "recipe": RECIPES["kernels"],
             }
+            if compared:
+                options["coordinates"] = True
             yield Job("kernels", inputs, at.kernels(model, name), options)
 
 

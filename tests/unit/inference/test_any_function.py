@@ -1,14 +1,17 @@
-"""The inference over a function of two arrays: similarities and distances, every kind of resampling, choices and refusals."""
+"""The inference over summaries of any kind: similarities and distances, every kind of resampling, choices and refusals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from isocortex.inference.blocks import evaluate
-from isocortex.inference.function_blocks import FunctionBlock
 from isocortex.inference.metric_rows import Context, build, normalized
 from isocortex.inference.resampling import as_bootstrap, draws_of
+from isocortex.inference.summary_blocks import SummaryBlock
+from isocortex.inference.summary_tables import SummaryTable
 from isocortex.inference.table_draws import Settings
-from isocortex.inference.tables import FunctionTable
 
 N = 18
 IDS = tuple(f"s{k:02d}" for k in range(N))
@@ -24,6 +27,29 @@ def procrustes(x, y):
     """Distance of unit configurations after the best rotation."""
     a, b = ((z - z.mean(0)) / np.linalg.norm(z - z.mean(0)) for z in (x, y))
     return float(np.sqrt(max(2 - 2 * np.linalg.svd(a.T @ b, compute_uv=False).sum(), 0)))
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A function of two arrays as summaries: the arrays themselves."""
+
+    function: Callable
+    permuting: str = "costly"
+    light: bool = True
+
+    def of(self, system, rows):
+        return system[rows]
+
+    def permuted(self, summary, order):
+        return summary[order]
+
+    def compare(self, first, second):
+        return np.array([[self.function(x, y) for y in second] for x in first])
+
+
+def block_of(names, brain, layers, function, closer=True, resample="subsample", halves=()):
+    kind = "pattern" if closer else "distance"
+    return SummaryBlock(names, IDS, brain, layers, Whole(function), kind, resample=resample, repeats=halves)
 
 
 FUNCTIONS = {"similarity": (alignment, True), "distance": (procrustes, False)}
@@ -44,7 +70,7 @@ def made(n_subjects=3, kind="similarity", signal=1.0, resample="subsample", seed
     brain, layers, halves = world(n_subjects, signal, seed, n_layers)
     function, closer = FUNCTIONS[kind]
     names = tuple(f"S{k}" for k in range(n_subjects))
-    return FunctionBlock(names, IDS, brain, layers, function, closer, resample, "costly", halves)
+    return block_of(names, brain, layers, function, closer, resample, halves)
 
 
 def rows_of(block, settings):
@@ -111,7 +137,7 @@ def test_a_draw_shows_no_stimulus_twice_and_few_stimuli_give_nothing():
         return 0.5
 
     one = np.arange(float(N))[:, None]
-    table = FunctionTable([one], [one], remembers)
+    table = SummaryTable([one], [one], Whole(remembers), np.arange(N), higher_is_closer=True)
     counts = np.zeros((2, N), dtype=int)
     counts[0, :4], counts[1, 3] = [3, 1, 1, 2], N
     drawn = table.drawn(counts)
@@ -131,7 +157,7 @@ def test_permuted_tables_equal_loops():
 
 def test_a_costly_row_stops_early_where_more_permutations_decide_nothing():
     brain, layers, _ = world(2)
-    blind = FunctionBlock(("S0", "S1"), IDS, brain, layers, lambda x, y: 0.1, cost="costly")
+    blind = block_of(("S0", "S1"), brain, layers, lambda x, y: 0.1)
     assert rows_of(blind, Settings(draws=20))["all"]["n_null"] == 50
     assert rows_of(made(signal=1.0, seed=4), Settings(draws=20))["all"]["n_null"] == 200
 
@@ -153,7 +179,7 @@ def test_above_the_ceiling_is_noted_and_not_clipped():
 
 def test_without_repeats_there_is_no_ceiling():
     brain, layers, _ = world(2)
-    block = FunctionBlock(("S0", "S1"), IDS, brain, layers, alignment, cost="costly")
+    block = block_of(("S0", "S1"), brain, layers, alignment)
     row = rows_of(block, Settings(draws=10))["all"]
     assert row["ceiling_low"] is None
     assert "no repeats: no ceiling" in row["note"]

@@ -10,7 +10,8 @@ from scipy.stats import t as student
 
 from isocortex.inference.identification import Measured, Plan, identify_regions
 from isocortex.inference.identification_rates import Rates, rates, spread
-from isocortex.inference.region_map import classical_scaling, region_map, squared_distances
+from isocortex.inference.region_map import region_map, squared_distances
+from isocortex.similarity.scaling import classical_scaling
 
 
 def world(s: int, r: int, seed: int, effect: float = 0.3, n: int = 14) -> Measured:
@@ -130,19 +131,19 @@ def test_squared_distances_are_those_of_mean_rdms_without_noise():
 def test_scaling_draws_a_plane_as_it_is():
     points = np.random.default_rng(9).standard_normal((5, 2))
     squared = ((points[:, None] - points[None]) ** 2).sum(-1)
-    coordinates, shown = classical_scaling(squared)
+    coordinates, shares = classical_scaling(squared)
     np.testing.assert_allclose(((coordinates[:, None] - coordinates[None]) ** 2).sum(-1), squared, atol=1e-10)
-    assert shown == pytest.approx(1.0)
+    assert shares.sum() == pytest.approx(1.0)
     assert (coordinates[np.abs(coordinates).argmax(0), [0, 1]] > 0).all()
 
 
 def test_scaling_of_what_has_no_plane_is_defined():
-    coordinates, shown = classical_scaling(np.zeros((3, 3)))
+    coordinates, shares = classical_scaling(np.zeros((3, 3)))
     assert (coordinates == 0).all()
-    assert np.isnan(shown)
-    coordinates, shown = classical_scaling(np.full((3, 3), np.nan))
+    assert np.isnan(shares).all()
+    coordinates, shares = classical_scaling(np.full((3, 3), np.nan))
     assert coordinates.shape == (3, 2)
     assert np.isnan(coordinates).all()
-    assert np.isnan(shown)
+    assert np.isnan(shares).all()
     coordinates, _ = classical_scaling(np.array([[0.0, 4.0], [4.0, 0.0]]))
     np.testing.assert_allclose(np.abs(coordinates), [[1, 0], [1, 0]], atol=1e-12)

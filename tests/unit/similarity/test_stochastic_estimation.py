@@ -116,6 +116,13 @@ def test_noise_for_a_network_is_a_share_of_its_signal(kind):
     np.testing.assert_array_equal(found.means, means)
 
 
+def test_noise_by_condition_is_alike_in_all_directions():
+    means = np.random.default_rng(1).standard_normal((30, 5)) + 1
+    distances = ((means - means.mean(0)) ** 2).sum(1)
+    expected = 0.4 * distances[:, None, None] / 5 * np.eye(5)
+    assert with_noise(means, "proportional_by_condition", 0.4).covariances == pytest.approx(expected)
+
+
 def test_no_noise():
     means = np.ones((3, 2))
     assert not with_noise(means, "none").covariances.any()

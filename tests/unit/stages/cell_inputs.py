@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import xarray
 
+from isocortex.similarity.coordinates import coordinates
 from isocortex.storage.store import StoreWriter
 from isocortex.storage.tables import write_tree
 
@@ -16,14 +18,17 @@ def stimulus_ids(n: int, prefix: str = "s") -> list[str]:
     return [f"{prefix}{k:04d}" for k in range(n)]
 
 
-def write_kernels(path: Path, layers: dict[str, np.ndarray], ids: list[str]) -> Path:
-    """A kernels store with raw Grams of the layers' features (n, p)."""
+def write_kernels(path: Path, layers: dict[str, np.ndarray], ids: list[str], with_coordinates: bool = False) -> Path:
+    """A kernels store with raw Grams of the layers' features (n, p), and their coordinates where asked."""
     writer = StoreWriter(path, {"test": 1}, ids)
     for k, (name, x) in enumerate(layers.items()):
         group = f"{k:03d}"
         writer.group(group, layer=name, n_features=x.shape[1])
         x = x.astype(np.float64)
-        for array, values, dims in (("gram", x @ x.T, ["stimulus", "stimulus_"]), ("row_mean", x.mean(1), ["stimulus"])):
+        arrays = [("gram", x @ x.T, ["stimulus", "stimulus_"]), ("row_mean", x.mean(1), ["stimulus"])]
+        if with_coordinates:
+            arrays.append(("coordinates", coordinates(torch.as_tensor(x @ x.T)).numpy(), ["stimulus", "coordinate"]))
+        for array, values, dims in arrays:
             writer.create(group, array, values.shape, "float64", len(ids), dims)
             writer.write(group, array, 0, values)
     writer.finish(stimulus_ids=ids, layers=list(layers))

@@ -80,6 +80,47 @@ def test_without_encoders_only_raw_grams(world):
     }
 
 
+@pytest.mark.parametrize("gram", [1 << 30, 8 * 40 * 15])
+def test_coordinates_of_the_grams_where_they_are_asked_for(world, monkeypatch, gram):
+    """Of Gram matrices made at once, and in strips of fifteen rows."""
+    monkeypatch.setattr(kernels, "GRAM_BYTES", gram)
+    monkeypatch.setattr(kernels, "CHUNK_BYTES", 8 * 40 * 3)
+    world.run_kernels()
+    before = Store("kernels.json").sidecar
+    assert "coordinates" not in before["recipe"]
+    assert not [name for name in before["files"] if "coordinates" in name]
+    world.run_kernels(coordinates=True)
+    store = Store("kernels.json")
+    assert store.sidecar["recipe"] == {**before["recipe"], "coordinates": True}
+    assert {name: store.sidecar["files"][name] for name in before["files"] if "/c/" in name}.items() <= before["files"].items()
+    for group in store.groups:
+        found, expected = store.array(group, "coordinates"), store.read(group, "gram")
+        assert found.metadata.dimension_names == ("stimulus", "coordinate")
+        assert found.dtype == np.float64
+        assert found.shape == (40, 13)  # units
+        np.testing.assert_allclose(found[:] @ found[:].T, expected, rtol=1e-12, atol=1e-10)
+
+
+def test_coordinates_that_a_killed_job_left_are_made_again(world, monkeypatch):
+    honest = kernels._put
+
+    def dies(writer, group, name, values, dims, first=0):
+        honest(writer, group, name, values, dims, first)
+        if (group, name) == ("001", "coordinates"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(kernels, "_put", dies)
+    with pytest.raises(KeyboardInterrupt):
+        world.run_kernels(coordinates=True)
+    monkeypatch.setattr(kernels, "_put", honest)
+    made = []
+    decomposed = kernels.coordinates
+    monkeypatch.setattr(kernels, "coordinates", lambda gram: made.append(len(gram)) or decomposed(gram))
+    world.run_kernels(coordinates=True)
+    assert made == [40, 40]  # of the second layer and the third
+    assert [Store("kernels.json").read(group, "coordinates").shape for group in ("000", "001", "002")] == [(40, 13)] * 3
+
+
 def test_a_killed_job_goes_on_where_it_stopped(world, monkeypatch):
     made = []
     honest = kernels._layer

@@ -114,6 +114,20 @@ def test_what_is_cleaned_is_cleaned_for_all_that_fit_responses(mapping: dict[str
     assert not any("delays" in job.options for job in jobs["readout"].values())
 
 
+@pytest.mark.parametrize(
+    ("metric", "asked"),
+    [("rsa", False), ("ricci", False), ("shape", True), ("shape_moments", True), ("stochastic_shape", True)],
+)
+def test_kernels_are_decomposed_where_some_region_compares_patterns(mapping: dict[str, Any], metric: str, asked: bool) -> None:
+    before = Jobs(Study.from_mapping(mapping)).by_stage["kernels"]
+    mapping["regions"] = {"V1": {"compare": {metric: {}}}, "V4": None}
+    found = Jobs(Study.from_mapping(mapping)).by_stage["kernels"]
+    for target, job in found.items():
+        added = {"coordinates": True} if asked else {}
+        assert job.options == {**before[target].options, **added}
+    assert len(found) == 3
+
+
 def test_the_space_of_shapes_is_shown_and_has_no_rows(mapping: dict[str, Any]) -> None:
     mapping["compare"] = {"shape": {}, "rsa": {}}
     jobs = Jobs(Study.from_mapping(mapping)).by_stage

@@ -5,7 +5,7 @@ from isocortex.similarity.ricci.flow import Flow, Surgery, ricci_flow, ricci_flo
 from isocortex.similarity.ricci.forman import forman
 from isocortex.similarity.ricci.graphs import Graph, graph_from_adjacency, graph_from_rdm, sweep
 from isocortex.similarity.ricci.ollivier import curvature, curvatures, lin_lu_yau, node_curvature
-from isocortex.similarity.ricci.transport import w1
+from isocortex.similarity.transport import w1
 
 __all__ = [
     "AGREEMENTS",

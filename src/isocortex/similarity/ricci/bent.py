@@ -1,11 +1,10 @@
-"""Curvature of a sweep of graphs, remembered: several metrics of a family ask for the same graphs one after another."""
+"""Curvature of a sweep of graphs, made once for all metrics of a family that ask for it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,56 +12,48 @@ import numpy as np
 from isocortex.similarity.ricci.graphs import sweep
 from isocortex.similarity.ricci.ollivier import curvatures, node_curvature
 
-# Bytes of results that are kept; the oldest go first.
+# Bytes of curvature that are kept; what comes later is made anew each time.
 _BUDGET = 256 << 20
 
 
 @dataclass(frozen=True)
 class Bent:
-    """At each of K shares: curvature of nodes and their degrees (K, n), and of edges, K arrays (E,)."""
+    """Of one graph: curvature of its nodes and their degrees (n,), and of its edges (E,)."""
 
     nodes: np.ndarray
     degrees: np.ndarray
-    edges: tuple[np.ndarray, ...]
+    edges: np.ndarray
 
     @property
     def nbytes(self) -> int:
         """What it takes to keep."""
-        return int(self.nodes.nbytes + self.degrees.nbytes + sum(k.nbytes for k in self.edges))
+        return int(self.nodes.nbytes + self.degrees.nbytes + self.edges.nbytes)
 
 
-class _Kept:
-    """Results by a digest of what they were made from: as if they were made anew each time, only sooner."""
+@dataclass
+class Remembered:
+    """Curvature by a digest of the RDM and of what its graph was made with."""
 
-    def __init__(self, budget: int) -> None:
-        self.budget, self.size = budget, 0
-        self.found: OrderedDict[bytes, Bent] = OrderedDict()
+    found: dict[tuple[bytes, tuple[Any, ...]], Bent] = field(default_factory=dict)
+    size: int = 0
 
-    def get(self, key: bytes) -> Bent | None:
-        return self.found.get(key)
-
-    def put(self, key: bytes, value: Bent) -> None:
-        self.found[key] = value
-        self.size += value.nbytes
-        while self.size > self.budget and self.found:
-            self.size -= self.found.popitem(last=False)[1].nbytes
+    def keep(self, key: tuple[bytes, tuple[Any, ...]], value: Bent) -> None:
+        """Where there is room."""
+        if self.size + value.nbytes <= _BUDGET:
+            self.found[key] = value
+            self.size += value.nbytes
 
 
-_KEPT = _Kept(_BUDGET)
-
-
-def bent(square: np.ndarray, options: Mapping[str, Any]) -> Bent:
-    """Curvature of the graphs of an RDM (n, n), by the options `shares`, `rule`, `alpha` and `exp_power` of a row."""
-    settings = (tuple(options["shares"]), options["rule"], options["alpha"], options["exp_power"])
-    key = hashlib.blake2b(
-        np.ascontiguousarray(square).tobytes() + repr((square.shape, settings)).encode(), digest_size=16
-    ).digest()
-    found = _KEPT.get(key)
-    if found is None:
-        graphs = sweep(square, options["shares"], options["rule"])
-        kappas = curvatures(graphs, alpha=options["alpha"], exp_power=options["exp_power"])
-        nodes = np.stack([node_curvature(g, k) for g, k in zip(graphs, kappas, strict=True)])
-        degrees = np.stack([np.bincount(g.edges.ravel(), minlength=g.n) for g in graphs])
-        found = Bent(nodes, degrees, tuple(kappas))
-        _KEPT.put(key, found)
-    return found
+def bent(square: np.ndarray, options: Mapping[str, Any], known: Remembered) -> list[Bent]:
+    """Curvature of the graphs of an RDM (n, n) at each of the `shares`, by `rule`, `alpha` and `exp_power` of the options."""
+    digest = hashlib.blake2b(np.ascontiguousarray(square).tobytes(), digest_size=16).digest()
+    settings = (options["rule"], options["alpha"], options["exp_power"])
+    keys = {share: (digest, (float(share), *settings)) for share in options["shares"]}
+    made = {share: known.found[key] for share, key in keys.items() if key in known.found}
+    missing = [share for share in keys if share not in made]
+    graphs = sweep(square, missing, options["rule"]) if missing else []
+    kappas = curvatures(graphs, alpha=options["alpha"], exp_power=options["exp_power"]) if missing else []
+    for share, graph, kappa in zip(missing, graphs, kappas, strict=True):
+        made[share] = Bent(node_curvature(graph, kappa), np.bincount(graph.edges.ravel(), minlength=graph.n), kappa)
+        known.keep(keys[share], made[share])
+    return [made[share] for share in options["shares"]]

@@ -8,6 +8,7 @@ import numpy as np
 
 from isocortex.errors import DataError
 from isocortex.similarity.ricci.graphs import Graph
+from isocortex.similarity.ricci.mutual import adjusted_mutual_information
 
 # A partition of a lower modularity is none.
 _LEAST = 1e-4
@@ -94,12 +95,6 @@ def agreement(a: Any, b: Any, kind: str = "ami") -> float:
     return float(AGREEMENTS[kind](a, b))
 
 
-def _ami(a: np.ndarray, b: np.ndarray) -> float:
-    from sklearn.metrics import adjusted_mutual_info_score
-
-    return adjusted_mutual_info_score(a, b)
-
-
 def _ari(a: np.ndarray, b: np.ndarray) -> float:
     from sklearn.metrics import adjusted_rand_score
 
@@ -114,4 +109,4 @@ def _vi(a: np.ndarray, b: np.ndarray) -> float:
     return max(0.0, float(-(found * left).sum() / len(a)))
 
 
-AGREEMENTS = {"ami": _ami, "ari": _ari, "vi": _vi}
+AGREEMENTS = {"ami": adjusted_mutual_information, "ari": _ari, "vi": _vi}

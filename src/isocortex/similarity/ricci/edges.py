@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from isocortex.similarity.ricci.simplex import ORDER, cost_unit, solve, whole_masses
+from isocortex.similarity.simplex import ORDER, cost_unit, solve, whole_masses
 
 # Less mass is what is left of common mass that cancels.
 _EMPTY = 2e-16

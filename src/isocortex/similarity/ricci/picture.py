@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from isocortex.similarity.ricci.bent import Remembered, bent
 from isocortex.similarity.ricci.communities import AGREEMENTS, communities
 from isocortex.similarity.ricci.flow import ricci_flows
 from isocortex.similarity.ricci.graphs import Graph, sweep
-from isocortex.similarity.ricci.ollivier import curvatures, node_curvature
-from isocortex.similarity.summaries import Summaries
+from isocortex.similarity.scaling import classical_scaling
+from isocortex.similarity.summaries import Summaries, sharing
 
 if TYPE_CHECKING:
     import xarray
@@ -20,50 +21,66 @@ if TYPE_CHECKING:
     from isocortex.similarity.metric import Shown
 
 _SYSTEMS = ("brain", "model")
+# Steps of the flow where no metric of communities is asked for: its own default.
+ITERATIONS = 20
 
 
 def picture(shown: Shown) -> xarray.Dataset:
-    """Of the mean brain and the layer chosen for all: curvature, edges, communities, places; scores at every share.
+    """The score at every share; of the first metric of a family also both graphs, which are the same for all.
 
-    The mean is over the subjects with the first one's stimuli. The graphs are those of the middle share.
+    These are of the mean brain, over the subjects with the first one's stimuli, and of the layer chosen for all, at the middle
+    share: curvature, edges, communities, places.
     """
     import xarray
 
-    alike = [s for s, ids in zip(shown.brain, shown.stimulus_ids, strict=True) if ids == shown.stimulus_ids[0]]
-    brain = torch.stack([torch.as_tensor(s) for s in alike]).mean(0).cpu().numpy()
-    layer = int(shown.chosen[-1])
-    model = torch.as_tensor(shown.layers[0][layer]).cpu().numpy()
     shares = [float(share) for share in shown.options["shares"]]
+    scores = xarray.Dataset(
+        {"share_score": (("method", "share"), _at_every_share(shown, shares)[None])},
+        coords={"method": [shown.method], "share": shares},
+    )
+    if not shown.first:
+        return scores
+    graphs = _graphs(shown, shares)
+    return scores.merge(graphs).assign_attrs(graphs.attrs)
+
+
+def _graphs(shown: Shown, shares: list[float]) -> xarray.Dataset:
+    import xarray
+
+    alike = [s for s, ids in zip(shown.brain, shown.stimulus_ids, strict=True) if ids == shown.stimulus_ids[0]]
+    layer = int(shown.chosen[-1])
+    systems = torch.stack([torch.as_tensor(s) for s in alike]).mean(0), torch.as_tensor(shown.layers[0][layer])
+    squares = [system.cpu().numpy() for system in systems]
+    known = shown.shared.setdefault("curvature", Remembered())
+    curved = [bent(square, shown.options, known) for square in squares]
     middle = len(shares) // 2
-    graphs = [sweep(square, shares, shown.options["rule"]) for square in (brain, model)]
-    bending = {key: shown.options[key] for key in ("alpha", "exp_power")}
-    kappas = [curvatures(found, **bending) for found in graphs]
-    nodes = [[node_curvature(g, k) for g, k in zip(*pair, strict=True)] for pair in zip(graphs, kappas, strict=True)]
-    both = [(found[middle], kappa[middle]) for found, kappa in zip(graphs, kappas, strict=True)]
-    flows = ricci_flows([graph for graph, _ in both], iterations=int(shown.options.get("iterations", 20)), **bending)
+    graphs = [sweep(square, shares[middle : middle + 1], shown.options["rule"])[0] for square in squares]
+    # The steps of the flow are those of the metric of communities, where that is asked for, too.
+    steps = int(shown.family.get("ricci_communities", {}).get("iterations", ITERATIONS))
+    flows = ricci_flows(graphs, iterations=steps, alpha=shown.options["alpha"], exp_power=shown.options["exp_power"])
     groups = [communities(flow.graph) for flow in flows]
-    common = _common(both[0][0], both[1][0])
-    edges = _edges(both, common)
-    return xarray.Dataset(
+    common = _common(*graphs)
+    edges = _edges([(graph, found[middle].edges) for graph, found in zip(graphs, curved, strict=True)], common)
+    nodes = np.array([[one.nodes for one in found] for found in curved], dtype=np.float32)
+    places = [classical_scaling(square)[0].astype(np.float32) for square in squares]
+    data = xarray.Dataset(
         {
-            "node_curvature": (("system", "share", "stimulus"), np.array(nodes, dtype=np.float32)),
+            "node_curvature": (("system", "share", "stimulus"), nodes),
             **{name: ("edge", values) for name, values in edges.items()},
             "community": (("system", "stimulus"), np.array(groups, dtype=np.int64)),
-            "place": (("system", "stimulus", "axis"), np.stack([_places(square) for square in (brain, model)])),
-            "share_score": (("method", "share"), _at_every_share(shown, shares)[None]),
+            "place": (("system", "stimulus", "axis"), np.stack(places)),
         },
         coords={
-            "method": [shown.method],
             "system": list(_SYSTEMS),
             "share": shares,
             "stimulus_id": ("stimulus", list(shown.stimulus_ids[0])),
         },
-        attrs={
-            "shown_share": shares[middle],
-            "shown_layer": shown.names[layer],
-            "agreement": json.dumps({kind: round(float(agree(*groups)), 6) for kind, agree in AGREEMENTS.items()}),
-            "edges_shared": float(common[0].sum() / (len(common[0]) + len(common[1]) - common[0].sum())),
-        },
+    )
+    return data.assign_attrs(
+        shown_share=shares[middle],
+        shown_layer=shown.names[layer],
+        agreement=json.dumps({kind: round(float(agree(*groups)), 6) for kind, agree in AGREEMENTS.items()}),
+        edges_shared=float(common[0].sum() / (len(common[0]) + len(common[1]) - common[0].sum())),
     )
 
 
@@ -84,23 +101,13 @@ def _edges(both: list[tuple[Graph, np.ndarray]], common: tuple[np.ndarray, np.nd
     }
 
 
-def _places(square: np.ndarray) -> np.ndarray:
-    """Two coordinates of each stimulus (n, 2): classical scaling of dissimilarities as squared distances, signs fixed."""
-    centred = square - square.mean(axis=0, keepdims=True)
-    centred = -0.5 * (centred - centred.mean(axis=1, keepdims=True))
-    values, vectors = np.linalg.eigh(0.5 * (centred + centred.T))
-    axes = vectors[:, [-1, -2]] * np.sqrt(np.maximum(values[[-1, -2]], 0.0))
-    heaviest = np.abs(axes).argmax(axis=0)
-    return (axes * np.where(axes[heaviest, [0, 1]] < 0, -1.0, 1.0)).astype(np.float32)
-
-
 def _at_every_share(shown: Shown, shares: list[float]) -> np.ndarray:
     """The score of "all" at each share by itself, every subject in the layer chosen for it."""
     from isocortex.similarity.metrics import METRICS
 
     found = np.empty(len(shares))
     for place, share in enumerate(shares):
-        method: Summaries = METRICS[shown.method].summarised({**shown.options, "shares": [share]})
+        method = sharing(METRICS[shown.method].summarised({**shown.options, "shares": [share]}), shown.shared)
         found[place] = np.mean([_score(method, shown, s) for s in range(len(shown.subjects))])
     return found
 

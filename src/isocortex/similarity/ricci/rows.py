@@ -7,19 +7,18 @@ and no share is chosen by what it gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 
 from isocortex.compute import as_tensor
 from isocortex.similarity.rdm import rdm as make_rdm
 from isocortex.similarity.rdm import to_square
-from isocortex.similarity.ricci.bent import Bent, bent
+from isocortex.similarity.ricci.bent import Bent, Remembered, bent
 from isocortex.similarity.ricci.communities import AGREEMENTS, communities
 from isocortex.similarity.ricci.flow import ricci_flows
 from isocortex.similarity.ricci.graphs import Graph, sweep
-from isocortex.similarity.ricci.mutual import adjusted_mutual_information
 from isocortex.similarity.ricci.ollivier import curvatures, node_curvature
 from isocortex.similarity.ricci.picture import picture
 from isocortex.similarity.summaries import Summaries, compare_systems
@@ -49,9 +48,14 @@ def _square(system: Any, rows: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Sweep:
-    """The graphs of a sweep and their curvature, by the options of a row."""
+    """The graphs of a sweep and their curvature, by the options of a row; `known` is shared with the other rows of a job."""
 
     options: Mapping[str, Any]
+    known: Remembered = field(default_factory=Remembered)
+
+    def sharing(self, shared: dict[str, Any]) -> Self:
+        """The same, with curvature that others made, or that is made for them."""
+        return replace(self, known=shared.setdefault("curvature", Remembered()))
 
     @property
     def permuting(self) -> str:
@@ -64,8 +68,8 @@ class _Sweep:
     def curved(self, graphs: Sequence[Graph]) -> list[np.ndarray]:
         return curvatures(graphs, alpha=self.options["alpha"], exp_power=self.options["exp_power"])
 
-    def bent(self, square: np.ndarray) -> Bent:
-        return bent(square, self.options)
+    def bent(self, square: np.ndarray) -> list[Bent]:
+        return bent(square, self.options, self.known)
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
@@ -102,11 +106,11 @@ class NodeCurvature(_Sweep):
     def of(self, system: Any, rows: np.ndarray) -> np.ndarray:
         square = _square(system, rows)
         found = self.bent(square)
-        ranks = standardised(ranked(found.nodes))
+        ranks = standardised(ranked(np.stack([one.nodes for one in found])))
         if not self.partial:
             return ranks
         mean = standardised(ranked(square.sum(axis=1)[None]))[0]
-        density = standardised(ranked(found.degrees.astype(np.float64)))
+        density = standardised(ranked(np.stack([one.degrees for one in found]).astype(np.float64)))
         return standardised(np.stack([_without(row, [mean, dense]) for row, dense in zip(ranks, density, strict=True)]))
 
     def permuted(self, summary: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -147,8 +151,7 @@ class Distribution(_Sweep):
 
     def of(self, system: Any, rows: np.ndarray) -> _Curved:
         square = _square(system, rows)
-        found = self.bent(square)
-        values = found.nodes if self.options["of"] == "nodes" else found.edges
+        values = [getattr(one, self.options["of"]) for one in self.bent(square)]
         return _Curved(tuple(np.sort(k) for k in values), tuple(self.graphs(square)))
 
     def permuted(self, summary: _Curved, order: np.ndarray) -> _Curved:
@@ -242,7 +245,7 @@ def alike(kind: str) -> Callable[[np.ndarray, np.ndarray], float]:
 
     0 where one side is all one community: it has nothing to agree in, though the formulas call two such partitions equal.
     """
-    agree = {**AGREEMENTS, "ami": adjusted_mutual_information}[kind]
+    agree = AGREEMENTS[kind]
 
     def value(a: np.ndarray, b: np.ndarray) -> float:
         if not a.any() or not b.any():

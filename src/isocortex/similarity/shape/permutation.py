@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from isocortex.compute import as_tensor
 from isocortex.errors import DataError
 from isocortex.similarity.shape.factors import centred, paired_patterns
+from isocortex.similarity.transport import w1
 
 
 def matched_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -22,25 +23,12 @@ def matched_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return product[torch.as_tensor(rows), torch.as_tensor(columns)].sum()
 
 
-def plan(cost: np.ndarray) -> np.ndarray:
-    """The cheapest transport (p, q) of masses 1/p to masses 1/q, exact; of `cost` (p, q).
-
-    An assignment where p = q; else shortest augmenting paths in units of mass of 1/lcm(p, q).
-    """
+def least_cost(cost: np.ndarray) -> float:
+    """Cost of the cheapest transport of masses 1/p to masses 1/q, exact; of `cost` (p, q): an assignment where p = q."""
     p, q = cost.shape
     if p == q:
-        made = np.zeros((p, q))
-        made[linear_sum_assignment(cost)] = 1 / p
-        return made
-    from isocortex.similarity.shape.transport import transport
-
-    shared = math.gcd(p, q)
-    # Searches run from rows: with the fewer units as rows, each sends its mass in larger pieces.
-    turned = cost if p <= q else cost.T
-    few, many = turned.shape
-    flow, _, _ = transport(np.ascontiguousarray(turned), np.full(few, many // shared), np.full(many, few // shared))
-    made = flow.T / (p * q / shared)
-    return made if p <= q else made.T
+        return float(cost[linear_sum_assignment(cost)].mean())
+    return w1(np.full(p, 1 / p), np.full(q, 1 / q), cost)
 
 
 @dataclass(frozen=True)
@@ -56,20 +44,16 @@ def soft_matching(x: Any, y: Any, unit_norm: bool = False, centre: bool = True) 
 
     Khosla & Williams 2024. The distance is the 2-Wasserstein distance between the sets of units, as points in the space of
     stimuli (with `unit_norm`, scaled to length 1): a metric, which with p = q is the Euclidean permutation distance over √p.
-    The correlation is Pearson's with `centre`, a cosine without. On the CPU; p ≠ q takes about p + q searches of p q steps.
+    The correlation is Pearson's with `centre`, a cosine without. On the CPU.
     Raises DataError where a unit is constant and its correlation, or its unit norm, undefined.
     """
     a, b = (centred(z, centre).cpu() for z in paired_patterns(x, y))
     lengths = [_lengths(z, raw, name) for z, raw, name in ((a, x, "x"), (b, y, "y"))]
     correlations = (a / lengths[0]).T @ (b / lengths[1])
-    by_correlation = plan(-correlations.numpy())
-    score = float((by_correlation * correlations.numpy()).sum())
-    if unit_norm:
-        cost, best = (2 - 2 * correlations).numpy(), by_correlation
-    else:
-        cost = (lengths[0].square()[:, None] + lengths[1].square() - 2 * a.T @ b).numpy()
-        best = plan(cost)
-    return SoftMatch(math.sqrt(max(float((best * cost).sum()), 0.0)), score)
+    score = -least_cost(-correlations.numpy())
+    apart = lengths[0].square()[:, None] + lengths[1].square() - 2 * a.T @ b
+    squared = 2 - 2 * score if unit_norm else least_cost(apart.numpy())
+    return SoftMatch(math.sqrt(max(squared, 0.0)), score)
 
 
 def _lengths(z: torch.Tensor, raw: Any, name: str) -> torch.Tensor:

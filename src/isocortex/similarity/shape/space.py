@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from isocortex.compute import as_tensor, like_input
 from isocortex.errors import DataError
+from isocortex.similarity.scaling import classical_scaling
 from isocortex.similarity.shape.factors import check_kind, checked_factors, distance, factor_distances, nuclear_norms
 
 
@@ -103,15 +105,6 @@ def embed(distances: Any, dims: int = 2) -> Embedding:
         raise DataError(f"embed: found distances of shape {tuple(d.shape)}, expected (T, T) with T > dims = {dims} >= 1")
     if not bool(torch.isfinite(d).all()) or not torch.allclose(d, d.T) or bool(d.diagonal().any()):
         raise DataError("embed: found distances that are not finite and symmetric with a diagonal of zeros")
-    square = d.square()
-    gram = -(square - square.mean(0) - square.mean(1, keepdim=True) + square.mean()) / 2
-    values, vectors = torch.linalg.eigh(gram)
-    values, vectors = values.flip(0), vectors.flip(1)
-    real = torch.where(values > 1e-12 * values.abs().amax(), values, 0.0)
-    coordinates = vectors[:, :dims] * real[:dims].sqrt()
-    sizes = coordinates.abs()
-    # The first of those that are largest but for rounding, so that rounding cannot turn a picture.
-    largest = (sizes >= sizes.amax(0) * (1 - 1e-9)).to(torch.int8).argmax(0)
-    signs = coordinates.gather(0, largest[None]).sign()
-    shares = real[:dims] / real.sum().clamp(min=torch.finfo(real.dtype).tiny)
-    return Embedding(like_input(coordinates * torch.where(signs == 0, 1.0, signs), distances), like_input(shares, distances))
+    places, shares = classical_scaling(d.square().cpu().numpy(), dims)
+    made = (torch.as_tensor(values, device=d.device) for values in (places, np.nan_to_num(shares)))
+    return Embedding(*(like_input(values, distances) for values in made))

@@ -10,10 +10,10 @@ from isocortex.similarity.stochastic_shape.estimation import (
     most_components,
     on_axes,
     pooled_axes,
-    with_noise,
 )
 from isocortex.similarity.stochastic_shape.gaussian import Gaussians, gaussian_distances, gaussian_shape
 from isocortex.similarity.stochastic_shape.measures import Measure
+from isocortex.similarity.stochastic_shape.noise import with_noise
 from isocortex.similarity.stochastic_shape.nulls import (
     Tested,
     condition_null,

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 from isocortex.similarity.stochastic_shape.bures import roots
+from isocortex.similarity.stochastic_shape.estimation import moments
 from isocortex.similarity.stochastic_shape.gaussian import Rooted, in_batches
 from isocortex.similarity.stochastic_shape.search import Search
+from isocortex.similarity.trials import chosen, present
 
 # A search for an alignment ends where a step gains less than this part of d²: far below what another draw changes.
 TOLERANCE = 1e-9
@@ -39,14 +41,9 @@ class Distribution:
     compare: Callable[[Sequence[Fitted], Sequence[Fitted], Mapping[str, Any]], np.ndarray]
 
 
-def _moments(trials: torch.Tensor, n_trials: int) -> Fitted:  # noqa: ARG001 (covariances of more trials are better ones)
+def _covariances(trials: torch.Tensor, n_trials: int) -> Fitted:  # noqa: ARG001 (covariances of more trials are better ones)
     """Means and roots of the unbiased covariances, of the trials that there are."""
-    valid = torch.isfinite(trials).all(2)
-    counts = valid.sum(1)
-    filled = torch.where(valid[..., None], trials, 0.0)
-    means = filled.sum(1) / counts[:, None]
-    moved = torch.where(valid[..., None], filled - means[:, None], 0.0)
-    covariances = moved.mT @ moved / (counts - 1).clamp_min(1)[:, None, None]
+    means, covariances = moments(trials)
     return Fitted(means, roots(covariances))
 
 
@@ -64,10 +61,10 @@ def _gaussian(first: Sequence[Fitted], second: Sequence[Fitted], options: Mappin
 
 def _some(trials: torch.Tensor, n_trials: int) -> Fitted:
     """`n_trials` of each condition, as many for all systems: more would make a distance less biased, not more alike."""
-    valid = torch.isfinite(trials).all(2).cpu().numpy()
-    generator = np.random.default_rng(_SEED)
-    order = np.argsort(np.where(valid, generator.random(valid.shape), 2.0), axis=1)[:, : min(n_trials, valid.sum(1).min())]
-    kept = trials.gather(1, torch.as_tensor(order, device=trials.device)[..., None].expand(-1, -1, trials.shape[2]))
+    values = trials.cpu().numpy()
+    valid = present(values)
+    numbers = np.full(len(values), min(n_trials, valid.sum(1).min()))
+    kept = torch.as_tensor(chosen(values, valid, numbers, np.random.default_rng(_SEED)), device=trials.device)
     return Fitted(kept.mean(1), kept)
 
 
@@ -86,6 +83,6 @@ def _energy(first: Sequence[Fitted], second: Sequence[Fitted], options: Mapping[
 
 
 DISTRIBUTIONS: dict[str, Distribution] = {
-    "gaussian": Distribution(_moments, _known, _gaussian),
+    "gaussian": Distribution(_covariances, _known, _gaussian),
     "energy": Distribution(_some, _drawn, _energy),
 }

@@ -6,7 +6,6 @@ least 8 trials, d is at most half of the fewest, and both systems have as many c
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from isocortex.compute import as_tensor, like_input
 from isocortex.errors import DataError
 from isocortex.similarity.rdm.noise import SHRINKAGES, noise_covariance
 from isocortex.similarity.stochastic_shape.gaussian import Gaussians
+from isocortex.similarity.trials import packed, present, some
 
 LEAST_TRIALS = 8
 
@@ -72,37 +72,45 @@ def most_components(*systems: Any) -> int:
     return min(min(int(counted(trials).min()) // 2, np.shape(trials)[-1]) for trials in systems)
 
 
+def axes_of(x: torch.Tensor, components: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """`pooled_axes` of trials (…, m, R, p) of which those that are not finite in all units are missing."""
+    valid = torch.isfinite(x).all(-1)
+    weights = valid.to(x.dtype) / valid.sum(-1, keepdim=True) / x.shape[-3]
+    filled = torch.where(valid[..., None], x, 0.0)
+    mean = (weights[..., None] * filled).sum((-3, -2))
+    moved = ((filled - mean[..., None, None, :]) * weights.sqrt()[..., None]).flatten(-3, -2)
+    return mean, torch.linalg.eigh(moved.mT @ moved)[1].flip(-1)[..., :components]
+
+
 def pooled_axes(trials: Any, components: int) -> tuple[Any, Any]:
     """The mean of condition means (p,), and the leading axes (p, d) of trials about it, all conditions with equal weight.
 
     That is, of the covariance of condition means plus the mean covariance of trials (plug-in): axes of means alone would drop
     directions that only noise has, those of noise alone the signal. Each system has axes of its own, which a rotation aligns.
     """
-    x = whole(trials)
-    valid = ~torch.isnan(x).all(-1)
-    weights = valid.to(x.dtype) / valid.sum(-1, keepdim=True) / x.shape[-3]
-    filled = torch.where(valid[..., None], x, 0.0)
-    mean = (weights[..., None] * filled).sum((-3, -2))
-    moved = ((filled - mean[..., None, None, :]) * weights.sqrt()[..., None]).flatten(-3, -2)
-    axes = torch.linalg.eigh(moved.mT @ moved)[1].flip(-1)[..., :components]
+    mean, axes = axes_of(whole(trials), components)
     return like_input(mean, trials), like_input(axes, trials)
 
 
 def on_axes(trials: Any, components: int) -> Any:
     """Trials (…, m, R, d) on their own pooled axes, about the mean of condition means."""
     x = whole(trials)
-    mean, axes = pooled_axes(x, components)
+    mean, axes = axes_of(x, components)
     return like_input((x - mean[..., None, None, :]) @ axes[..., None, :, :], trials)
+
+
+def about_means(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Means (…, m, p), trials (…, m, R, p) less these, 0 where one is missing, and how many a condition has (…, m)."""
+    valid = torch.isfinite(x).all(-1)
+    counts = valid.sum(-1)
+    means = torch.where(valid[..., None], x, 0.0).sum(-2) / counts[..., None]
+    return means, torch.where(valid[..., None], x - means[..., None, :], 0.0), counts
 
 
 def moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Means (…, m, p) and unbiased covariances (…, m, p, p) of trials (…, m, R, p), NaN where one is missing."""
-    valid = ~torch.isnan(x).all(-1)
-    counts = valid.sum(-1)[..., None]
-    filled = torch.where(valid[..., None], x, 0.0)
-    means = filled.sum(-2) / counts
-    moved = torch.where(valid[..., None], filled - means[..., None, :], 0.0)
-    return means, moved.mT @ moved / (counts[..., None] - 1)
+    means, moved, counts = about_means(x)
+    return means, moved.mT @ moved / (counts[..., None, None] - 1)
 
 
 def fit_gaussians(trials: Any, components: int | None = None, shrinkage: str = "full", least: int = LEAST_TRIALS) -> Gaussians:
@@ -135,17 +143,6 @@ def fit_gaussians(trials: Any, components: int | None = None, shrinkage: str = "
     return Gaussians(like_input(means - means.mean(-2, keepdim=True), trials), like_input(covariances, trials))
 
 
-def _some_trials(x: torch.Tensor, counts: np.ndarray, generator: np.random.Generator) -> torch.Tensor:
-    """As many trials of each condition as `counts` says, drawn at random and left in their order."""
-    valid = (~torch.isnan(x).all(-1)).cpu().numpy()
-    order = np.argsort(np.where(valid, generator.random(valid.shape), 2.0), axis=1)
-    keep = np.zeros(valid.shape, bool)
-    np.put_along_axis(keep, order, np.arange(valid.shape[1]) < counts[:, None], axis=1)
-    kept = torch.where(torch.as_tensor(keep, device=x.device)[..., None], x, torch.nan)
-    first = torch.as_tensor(np.argsort(~keep, axis=1, kind="stable")[:, : counts.max()], device=x.device)
-    return kept.gather(1, first[..., None].expand(-1, -1, x.shape[2]))
-
-
 def matched(x: Any, y: Any, least: int = LEAST_TRIALS, seed: int = 0, units: bool = True) -> Matched:
     """Two systems' trials (m, R, p) and (m, R', p'), condition i the same in both, made alike.
 
@@ -170,47 +167,6 @@ def matched(x: Any, y: Any, least: int = LEAST_TRIALS, seed: int = 0, units: boo
     for system in (first, second):
         p = system.shape[2]
         names.append(np.sort(generator.permutation(p)[:width]) if units else np.arange(p))
-        some = system[torch.as_tensor(kept, device=system.device)][..., torch.as_tensor(names[-1], device=system.device)]
-        made.append(_some_trials(some, counts[kept], generator))
+        values = system.cpu().numpy()[kept][..., names[-1]]
+        made.append(torch.as_tensor(packed(values, some(present(values), counts[kept], generator)), device=system.device))
     return Matched(like_input(made[0], x), like_input(made[1], y), kept, names[0], names[1])
-
-
-def _isotropic(means: torch.Tensor) -> torch.Tensor:
-    return torch.ones_like(means)
-
-
-def _proportional(means: torch.Tensor) -> torch.Tensor:
-    return means.abs()
-
-
-def _none(means: torch.Tensor) -> torch.Tensor:
-    return torch.zeros_like(means)
-
-
-NOISE: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "isotropic": _isotropic,
-    "proportional": _proportional,
-    "none": _none,
-}
-
-
-def with_noise(means: Any, kind: str = "isotropic", ratio: float = 1.0) -> Gaussians:
-    """Gaussians of a system without noise, as a network is, from its responses `means` (m, p).
-
-    Independent noise whose variance, summed over units and averaged over conditions, is `ratio` times that of the means over
-    conditions: "isotropic" the same in all units and conditions, "proportional" to the size of each mean response (the
-    variance of a spike count), or "none". Raises `DataError` where responses do not vary, for noise relative to them.
-    """
-    if kind not in NOISE:
-        raise ValueError(f"with_noise: found kind {kind!r}, expected one of {sorted(NOISE)}")
-    if not ratio >= 0:
-        raise ValueError(f"with_noise: found ratio {ratio}, expected 0 or more")
-    mu = as_tensor(means, dtype=torch.float64)
-    if mu.ndim != 2 or not bool(torch.isfinite(mu).all()):
-        raise DataError(f"with_noise: found means of shape {tuple(mu.shape)}, finite or not, expected finite ones (m, p)")
-    variance = NOISE[kind](mu)
-    signal, size = (mu - mu.mean(0)).square().sum(1).mean(), variance.sum(1).mean()
-    if kind != "none" and not bool(signal > 0):
-        raise DataError("with_noise: found the same response to all conditions, expected some that differ; choose kind none")
-    variance = variance * (ratio * signal / size) if bool(size > 0) else variance
-    return Gaussians(like_input(mu, means), like_input(torch.diag_embed(variance), means))

@@ -18,6 +18,7 @@ from isocortex.similarity.stochastic_shape import estimation, gaussian
 from isocortex.similarity.stochastic_shape.gaussian import Gaussians, Rooted
 from isocortex.similarity.stochastic_shape.measures import PLAIN, Measure
 from isocortex.similarity.stochastic_shape.search import Search
+from isocortex.similarity.trials import alternating, packed, parted, present, random_half, ranks, shuffled_within
 
 # Distances that differ by less than this part are equal but for rounding, and count as such in a test.
 _ROUNDING = 1e-10
@@ -49,26 +50,13 @@ def condition_null(
     return torch.cat(found).clamp_min(0.0).sqrt().cpu().numpy()
 
 
-def _places(valid: np.ndarray) -> np.ndarray:
-    """The place (…, R) in time of each trial among those of its condition; missing ones come last."""
-    return np.argsort(np.argsort(~valid, axis=-1, kind="stable"), axis=-1, kind="stable")
-
-
 def _shuffles(values: np.ndarray, count: int, generator: np.random.Generator, block: int | None) -> np.ndarray:
     """`count` arrays like `values` (m, R, p), each unit's trials in another order within blocks of `block` neighbours."""
     if block is not None and block < 2:
         raise ValueError(f"shuffled: found blocks of {block}, expected 2 trials or more, or None")
-    valid = np.asarray(~np.isnan(values).all(-1))
-    place = _places(valid)
-    key = np.where(valid, place // (block or values.shape[1]), values.shape[1] + place)
-    home = np.argsort(place, axis=1)[..., None]
-    made = np.empty((count, *values.shape))
-    for one in made:
-        moved = np.argsort(key[..., None] + generator.random(values.shape), axis=1)
-        np.put_along_axis(
-            np.asarray(one), np.broadcast_to(home, values.shape), np.take_along_axis(values, moved, axis=1), axis=1
-        )
-    return made
+    valid, r = present(values), values.shape[1]
+    stretch = np.where(valid, ranks(valid) // (block or r), r)
+    return np.stack([shuffled_within(values, stretch, generator) for _ in range(count)])
 
 
 def _values(trials: Any) -> np.ndarray:
@@ -91,7 +79,7 @@ def split_halves(trials: Any, seed: int = 0, blocks: int | None = None) -> tuple
     saying which half begins. Raises `DataError` for a condition with fewer than 2 trials or fewer than `blocks`.
     """
     values, generator = _values(trials), np.random.default_rng(seed)
-    valid = np.asarray(~np.isnan(values).all(-1))
+    valid = present(values)
     counts, least = valid.sum(1), max(2, blocks or 2)
     if counts.min() < least:
         raise DataError(
@@ -99,16 +87,12 @@ def split_halves(trials: Any, seed: int = 0, blocks: int | None = None) -> tuple
             " drop the condition, or set fewer blocks"
         )
     if blocks is None:
-        rank = np.argsort(np.argsort(np.where(valid, generator.random(valid.shape), 2.0), axis=1), axis=1)
-        first = rank < counts[:, None] // 2
+        first = random_half(valid, generator)
     else:
-        first = (_places(valid) * blocks // counts[:, None] % 2 == 0) ^ (generator.random((len(values), 1)) < 0.5)
-    halves = []
-    for side in (first & valid, ~first & valid):
-        order = np.argsort(~side, axis=1, kind="stable")[:, : side.sum(1).max(), None]
-        kept = np.take_along_axis(np.where(side[..., None], values, np.nan), order, axis=1)
-        halves.append(like_input(torch.as_tensor(kept, device=as_tensor(trials).device), trials))
-    return halves[0], halves[1]
+        first = valid & alternating(parted(ranks(valid), counts[:, None], blocks), generator)
+    device = as_tensor(trials).device
+    one, other = (torch.as_tensor(packed(values, side), device=device) for side in (first, valid & ~first))
+    return like_input(one, trials), like_input(other, trials)
 
 
 def self_distance(
@@ -160,15 +144,10 @@ def exchange_test(x: Any, y: Any, n: int = 199, measure: Measure = PLAIN, seed: 
             f"exchange_test: found trials {a.shape} and {b.shape}, expected the same units and as many trials of each condition"
             " in both; use matched, or noise_test"
         )
-    generator = np.random.default_rng(seed)
+    generator, device = np.random.default_rng(seed), as_tensor(x).device
     both = np.concatenate([a, b], axis=1)
-    missing = np.isnan(both).all(-1)
-    sides: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    for _ in range(n):
-        order = np.argsort(np.where(missing, 2.0, generator.random(missing.shape)), axis=1)
-        counts = (~missing).sum(1)[:, None] // 2
-        rank = np.argsort(order, axis=1)
-        for side, kept in zip(sides, (rank < counts, (rank >= counts) & ~missing), strict=True):
-            first = np.argsort(~kept, axis=1, kind="stable")[:, : a.shape[1], None]
-            side.append(np.take_along_axis(np.where(kept[..., None], both, np.nan), first, axis=1))
-    return _test((np.array(sides[0]), np.array(sides[1])), x, y, measure)
+    valid = present(both)
+    firsts = [random_half(valid, generator) for _ in range(n)]
+    first, second = (np.stack([packed(both, side) for side in sides]) for sides in (firsts, [valid & ~f for f in firsts]))
+    a, b = (torch.as_tensor(packed(values, present(values)), device=device) for values in (a, b))
+    return _test((first, second), a, b, measure)

@@ -13,7 +13,8 @@ from isocortex.compute import as_tensor
 from isocortex.errors import DataError
 from isocortex.similarity.shape.factors import factor, factor_distances
 from isocortex.similarity.stochastic_shape.distributions import DISTRIBUTIONS, Fitted
-from isocortex.similarity.stochastic_shape.layers import NOISES
+from isocortex.similarity.stochastic_shape.estimation import about_means, axes_of
+from isocortex.similarity.stochastic_shape.noise import covariances_of_noise
 from isocortex.similarity.summaries import Summaries
 from isocortex.similarity.trials import Trials, shuffled_per_unit
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 # The fewest conditions with enough trials that covariances are compared on, and the part of all that makes `auto` Gaussian.
 LEAST_CONDITIONS, ENOUGH = 3, 0.25
 PARTS = ("deterministic", "stochastic")
+# Layers are known by coordinates, not by units.
+NOISE_OF_LAYERS = {"isotropic": "isotropic", "proportional": "proportional_by_condition", "none": "none"}
 # Shuffles of the test that noise correlations set a region apart.
 SHUFFLES = 99
 
@@ -121,7 +124,7 @@ class Stochastic:
             return Summary(places, fitted)
         means = _leading(as_tensor(system, dtype=torch.float64), plan)[torch.as_tensor(chosen)]
         means = means - means.mean(0)
-        covariances = NOISES[options["noise"]](means, plan.noise)
+        covariances = covariances_of_noise(means, NOISE_OF_LAYERS[options["noise"]], plan.noise)
         return Summary(places, DISTRIBUTIONS[plan.kind].of_noise(means, covariances, plan.trials))
 
     def permuted(self, summary: Summary, order: np.ndarray) -> Summary:
@@ -133,24 +136,13 @@ class Stochastic:
         return DISTRIBUTIONS[self._planned().kind].compare([x.fitted for x in first], [y.fitted for y in second], self.options)
 
 
-def _basis(system: Trials, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (p,) and axes (p, d) of a region: principal ones of its trials, every condition with equal weight."""
-    values = system.values[plan.conditions]
-    valid = np.asarray(np.isfinite(values).all(axis=2), dtype=bool)
-    filled = np.where(valid[:, :, None], values, 0.0)
-    weight = valid / np.maximum(valid.sum(axis=1, keepdims=True), 1) / len(values)
-    mean = np.einsum("nr,nrp->p", weight, filled)
-    moved = (filled - mean) * np.sqrt(weight)[:, :, None]
-    flat = moved.reshape(-1, moved.shape[2])
-    return mean, np.linalg.eigh(flat.T @ flat)[1][:, ::-1][:, : plan.dims].copy()
-
-
 def _brought(system: Trials, rows: np.ndarray, plan: Plan) -> torch.Tensor:
     """Trials (m, R, d) of some conditions on the axes of the whole region, centred and scaled as its condition means are.
 
     The mean square of condition means is 1 afterwards: numbers of units and their units of measurement do not decide.
     """
-    mean, axes = _basis(system.whole or system, plan)
+    region = torch.as_tensor((system.whole or system).values[plan.conditions])
+    mean, axes = (part.numpy() for part in axes_of(region, plan.dims))
     values = (system.values[rows] - mean) @ axes
     centres = np.nanmean(values, axis=1)
     values = values - centres.mean(axis=0)
@@ -173,12 +165,8 @@ def _leading(patterns: torch.Tensor, plan: Plan) -> torch.Tensor:
 
 def _noise_ratio(trials: torch.Tensor) -> float:
     """Variance of trials about their condition's mean, summed over dimensions, in units of that of condition means."""
-    valid = torch.isfinite(trials).all(2)
-    filled = torch.where(valid[..., None], trials, 0.0)
-    counts = valid.sum(1)
-    centres = filled.sum(1) / counts[:, None]
-    squares = torch.where(valid, (filled - centres[:, None]).square().sum(2), 0.0).sum(1)
-    return float((squares / (counts - 1).clamp_min(1)).mean())
+    _, moved, counts = about_means(trials)
+    return float((moved.square().sum((1, 2)) / (counts - 1)).mean())
 
 
 def summaries(options: Mapping[str, Any]) -> Summaries:

@@ -33,7 +33,7 @@ def optimum(a: Any, b: Any, cost: Any) -> tuple[float, np.ndarray, np.ndarray]:
     if not len(rows):
         return 0.0, f + min(cost.min(initial=0.0), 0.0), g
     b = b * (a.sum() / b.sum())
-    from isocortex.similarity.ricci.simplex import ORDER, cost_unit, solve, whole_masses  # Numba takes a while to import
+    from isocortex.similarity.simplex import ORDER, cost_unit, solve, whole_masses  # Numba takes a while to import
 
     size = len(rows) + len(columns)
     left, whole, flow = np.empty(size, np.int64), np.zeros(size, np.int64), np.empty(size, np.int64)

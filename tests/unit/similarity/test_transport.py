@@ -4,8 +4,8 @@ import torch
 from scipy.optimize import linprog
 
 from isocortex.errors import DataError
-from isocortex.similarity.ricci import simplex, w1
-from isocortex.similarity.ricci.transport import optimum
+from isocortex.similarity import simplex
+from isocortex.similarity.transport import optimum, w1
 
 
 def programmed(a, b, cost):
