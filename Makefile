@@ -19,11 +19,13 @@ help:
 	@echo "make bench-full a problem of full size: time, and memory beside what the plan said"
 	@echo "make lint       ruff, pyright, codespell, import-linter, snakefmt, snakemake --lint"
 
-$(READY): pyproject.toml envs/constraints-cpu.txt
+$(READY): pyproject.toml envs/constraints-cpu.txt envs/vision.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "isocortex needs Python 3.11 or newer: make PYTHON=python3.11 …"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints-cpu.txt --editable ".[workflow,dev]"
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints-cpu.txt --editable ".[workflow,dev,models]"
+	# Their dependencies would bring torch for CUDA, gigabytes that a machine without a GPU has no use for.
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints-cpu.txt --no-deps --requirement envs/vision.txt
 	@touch $@
 
 demo: $(READY)
@@ -47,10 +49,10 @@ PEERS ?= .peers
 $(PEERS)/.ready: tests/benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --requirement tests/benchmarks/peers/requirements.txt
-	$(PEERS)/bin/python -m pip install --quiet --no-deps GraphRicciCurvature==0.6.1
+	$(PEERS)/bin/python -m pip install --quiet --no-deps GraphRicciCurvature==0.6.1 neuralpredictors==0.3.0
 	@touch $@
 
-SUITES ?= encoders rsa trsa ricci shape stochastic_shape
+SUITES ?= encoders readouts rsa trsa ricci shape stochastic_shape
 bench: $(READY) $(PEERS)/.ready
 	@for suite in $(SUITES); do \
 		OMP_NUM_THREADS=$${THREADS:-$$(env -u OMP_NUM_THREADS nproc)} ISOCORTEX_PEERS=$(PEERS) $(BIN)/python tests/benchmarks/$$suite.py $(ROWS) || exit 1; \
@@ -77,7 +79,7 @@ schema: $(READY)
 	$(BIN)/python -m isocortex.study.schema > workflow/schemas/study.schema.json
 
 lock: $(READY)
-	@{ sed -n '/^#/p' envs/constraints-cpu.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//'; } > envs/constraints.new
+	@{ sed -n '/^#/p' envs/constraints-cpu.txt; $(BIN)/pip freeze --exclude-editable | sed "s/+c[pu0-9]*$$//"; } > envs/constraints.new
 	mv envs/constraints.new envs/constraints-cpu.txt
 
 clean:

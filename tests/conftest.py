@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+
+# torchvision's compiled operators need the CUDA build of torch; its networks do not, and import once these two are known.
+TORCHVISION = torch.library.Library("torchvision", "DEF")
+if not torch.cuda.is_available():
+    TORCHVISION.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    TORCHVISION.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("ISOCORTEX_SHARED", ROOT.parent / "shared"))

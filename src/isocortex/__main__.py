@@ -28,6 +28,7 @@ STAGES = (
     "readout",
     "decode",
     "joint",
+    "core",
     "compare",
     "shapes",
     "searchlight",

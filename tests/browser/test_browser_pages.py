@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from chromium import check_page, look, screenshot
 from joint_regions import joined
+from readout_regions import read_out
 from regions import Plan, make_region, verdict_of
 
 from isocortex.reporting.pages import index_page, region_page
@@ -45,6 +46,16 @@ def test_joint_encoders_open_cleanly(tmp_path, width):
     path.write_text(region_page(region, dict.fromkeys(region.methods, verdict_of(Plan()))), encoding="utf-8")
     seen = check_page(path, width)
     assert {"joint-both", "joint-depth"} <= {figure["id"] for figure in seen.figures}
+
+
+@pytest.mark.parametrize("width", [1200, 500])
+def test_readouts_open_cleanly(tmp_path, width):
+    region = read_out(labels={"deep": HOSTILE, "shallow": "long " * 40})
+    path = tmp_path / "report.html"
+    path.write_text(region_page(region, dict.fromkeys(region.methods, verdict_of(Plan()))), encoding="utf-8")
+    seen = check_page(path, width)
+    assert {"readouts", "fields"} <= {figure["id"] for figure in seen.figures}
+    assert {"table-readouts", "table-warp"} <= {table["id"] for table in seen.tables}
 
 
 def test_the_index_opens_cleanly(tmp_path):

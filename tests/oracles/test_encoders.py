@@ -1,4 +1,4 @@
-"""Ridge, scores, ceilings and the factorised readout against other implementations."""
+"""Ridge, scores and ceilings against other implementations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from isocortex.encoding.ceilings import step_up
 from isocortex.encoding.decomposition import basis_of_kernel
 from isocortex.encoding.leave_out import LeaveOut
 from isocortex.encoding.penalties import fold_predictions
-from isocortex.encoding.readouts.factorized import FactorizedFit, normalize, penalty_l1, read_out
 from isocortex.encoding.ridge import held_out, ridge_cv
 from isocortex.encoding.scores import fev_single_trials, pearson, r2_score
 from isocortex.inference.fdr import benjamini_hochberg
@@ -146,15 +145,3 @@ def test_spearman_brown(load):
 def test_false_discovery_rate(load):
     ref = load("fdr_perm_a")
     np.testing.assert_allclose(benjamini_hochberg(ref["p"]), ref["bh"], rtol=1e-12, atol=1e-14)
-
-
-def test_factorized_readout(load):
-    ref = load("factorized_readout_a")
-    x, spatial, features, bias = (torch.as_tensor(ref[key]) for key in ("x", "spatial", "features", "bias"))
-    np.testing.assert_allclose(read_out(x, normalize(spatial), features, bias).numpy(), ref["y"], rtol=1e-9, atol=1e-10)
-    wide = FactorizedFit(normalize(spatial).numpy(), ref["features"], ref["bias"], None, 0)
-    np.testing.assert_allclose(wide.predict(ref["x"]), ref["y"], rtol=1e-9, atol=1e-10)
-    # neuralpredictors multiplies every mask's norm with every feature norm (a broadcast of (v, 1) with (v,)); ours pairs them.
-    masks, weights = normalize(spatial).flatten(1).abs().sum(1), features.abs().sum(1)
-    assert float((masks[:, None] * weights).sum()) == pytest.approx(float(ref["l1"]), rel=1e-9)
-    assert float(penalty_l1(normalize(spatial), features)) == pytest.approx(float((masks * weights).sum()), rel=1e-12)

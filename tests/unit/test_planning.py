@@ -73,7 +73,7 @@ def test_coordinates_of_kernels_are_paid_by_the_kernels(demo: Study) -> None:
 
     job = next(iter(Jobs(demo).by_stage["kernels"].values()))
     asked = replace(job, options={**job.options, "encode": False, "coordinates": True})
-    without = replace(job, options={**job.options, "encode": False})
+    without = replace(job, options={**job.options, "encode": False, "coordinates": False})
     shapes = replace(planning.shapes_of(demo, job), stimuli=10_000, features=2_000)
     large, small = (planning.COSTS["kernels"](shapes, one) for one in (asked, without))
     assert large.seconds - small.seconds == pytest.approx(shapes.layers * 9e12 / planning.sizes.FLOPS)
@@ -102,3 +102,58 @@ def test_draws_and_permutations_of_summaries_are_the_tables() -> None:
     assert {cost: PERMUTATIONS[cost] for cost in comparisons.PERMUTED} == comparisons.PERMUTED
     assert comparisons.HALVES == N_SPLITS
     assert comparisons.TOGETHER == summary_tables._TOGETHER
+
+
+def test_what_bounds_features_is_what_bounds_the_stage() -> None:
+    from isocortex.features import extract, ladder, projection
+    from isocortex.features.sources import OUTLINES
+    from isocortex.planning import features
+    from isocortex.stages.features import SMALL, WITHOUT_STIMULI
+    from isocortex.study.options.models import SOURCES
+
+    assert features.PROJECTED == extract.AUTO_FEATURES
+    assert pytest.approx(projection.KEPT_BYTES / 1e6, rel=1e-3) == features.KEPT_MB
+    assert features.LADDER == ladder.MOST_LAYERS
+    assert set(features.NETWORKS) == set(OUTLINES) == set(SOURCES) - {*SMALL, *WITHOUT_STIMULI}
+
+
+def test_features_are_planned_from_the_entry_and_then_from_what_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Disk and memory of a small network's stage within a factor of two; seconds from those that the first run took."""
+    import numpy as np
+
+    from isocortex.planning.features import features, measured, planned, stored
+    from isocortex.study.job import Job
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "stages"))
+    from features_world import make_spec, with_entry
+
+    from isocortex.stages.features import run
+
+    n, k = 60, 200
+    spec = with_entry(make_spec(tmp_path, n), call="wide.py:build", layers=["conv", "act"], batch=20, project=k)
+    lines = (tmp_path / "net.py").read_text().replace("nn.Conv2d(3, 2,", "nn.Conv2d(3, 64,").splitlines()
+    (tmp_path / "wide.py").write_text("\n".join(line for line in lines if "copy_" not in line))
+    spec["options"] |= {"maps": ["act"]}
+    job = Job("features", spec["inputs"], spec["output"], spec["options"])
+    shapes = planning.Shapes(n, 1, 1, 2, k, 1, 1, 5, 100, 0.2)
+    assert stored(Path(job.target)) is None
+    guess = planned(spec["options"]["entry"], maps=1)
+    assert (guess.layers, guess.widest, guess.features) == (2, k, 2 * k)
+    before = features(shapes, job)
+    run(spec, "cpu")
+    after, known = features(shapes, job), stored(Path(job.target), maps=1)
+    assert known is not None
+    assert (known.layers, known.widest, known.features, known.units, known.maps) == (2, k, 2 * k, 2 * 576, 64 * 3 * 3)
+    size = sum(file.stat().st_size for file in (tmp_path / "out/all.zarr").rglob("0")) / 1e6
+    assert 0.5 < after.disk_mb / size < 2
+    assert after.memory_mb < before.memory_mb
+    took = measured(Path(job.target))
+    assert 0 < took < 1
+    assert after.seconds - n * took == pytest.approx(planning.sizes.START["torch"] + n * 0.005)
+    given = {"source": "gabor", "size": 96, "orientations": 8, "scales": 5}
+    run(spec | {"options": spec["options"] | {"entry": given, "maps": []}, "output": str(tmp_path / "g.json")}, "cpu")
+    exact = stored(tmp_path / "g.json")
+    assert exact is not None
+    assert planned(given).features == exact.features
+    assert planned(given).bytes == exact.bytes
+    assert np.isfinite(exact.seconds)

@@ -19,7 +19,7 @@ def blocks(repository: Path, language: str) -> list[str]:
 def test_the_yaml_is_a_study(repository: Path) -> None:
     models, recording = (yaml.safe_load(block) for block in blocks(repository, "yaml"))
     study = Study.from_mapping({"study": "mine", **models, **recording})
-    assert list(study.models) == ["mine", "untrained", "theirs"]
+    assert list(study.models) == ["resnet50", "dino", "captions", "mine", "untrained", "theirs"]
     assert list(study.regions) == ["V1", "V4"]
     assert len(list(Jobs(study))) > 20
 

@@ -95,7 +95,8 @@ class Workspace:
         jobs = set()
         for line in re.findall(r"python -m isocortex \w+ --spec .*", done.stdout + done.stderr):
             spec = json.loads(shlex.split(line)[5])
-            output = spec["output"] if isinstance(spec["output"], str) else spec["output"]["scores"]
+            given = spec["output"]
+            output = given if isinstance(given, str) else given.get("scores") or given["cell"]
             jobs.add(f"{spec['stage']}: {output.removeprefix('results/small/')}")
         return jobs
 

@@ -93,6 +93,22 @@ def test_a_joint_encoder_added_and_its_option_changed(finished: Any, tmp_path: P
     assert apart.planned() == expected
 
 
+def test_a_core_added_and_its_option_changed(finished: Any, tmp_path: Path) -> None:
+    apart = replace(finished, folder=tmp_path / "copy")
+    shutil.copytree(finished.folder, apart.folder)
+    small = {"size": 16, "channels": [4], "kernels": [3], "strides": [2], "epochs": 2, "seeds": 1}
+    one, two = {f"core: {region}/cores/one.nc" for region in REGIONS}, {f"core: {region}/cores/two.nc" for region in REGIONS}
+    apart.study(core={"one": small, "two": {**small, "readout": "fwrf"}})
+    assert apart.planned() == one | two | after(*REGIONS)
+    done = apart.snakemake()
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert apart.planned() == set()
+    apart.study(core={"one": {**small, "epochs": 3}, "two": {**small, "readout": "fwrf"}})
+    assert apart.planned() == one | after(*REGIONS)
+    apart.study(core={"one": {**small, "label": "One"}, "two": {**small, "readout": "fwrf"}})
+    assert apart.planned() == {f"report: {region}/report.html" for region in REGIONS} | {"index: index.html"}
+
+
 def test_a_subject_added(finished: Any) -> None:
     finished.study(subjects=["S1", "S2", "S3"])
     planned = finished.planned()

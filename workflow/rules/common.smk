@@ -83,6 +83,7 @@ wildcard_constraints:
     dataset="[^/]+",
     region="[^/]+",
     model="[^/]+",
+    core="[^/]+",
     subject="[^/]+",
     stimuli="[^/]+",
     recording="[^/]+",

@@ -2,87 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import zarr
-from tqdm import tqdm
+import torch
 
+from isocortex.compute import as_tensor
 from isocortex.errors import DataError
-from isocortex.features.model import Batch, Model
+from isocortex.features.ahead import ahead
+from isocortex.features.blocks import Block, Pair, Rows, rows_of, rows_per_chunk
+from isocortex.features.half import fits_half
+from isocortex.features.model import Model
+from isocortex.features.progress import progress
+from isocortex.features.projection import Projections
 from isocortex.storage.store import StoreWriter
 
 DIMS = {"activation": ("stimulus", "feature"), "maps": ("stimulus", "channel", "y", "x")}
-# Keys of an entry that change no stored number: layers are added to a store, the others only name the model.
-NOT_RECIPE = ("layers", "label", "trained_on")
+# Keys of an entry that change no stored number: layers are added to a store, the others only name the model or its batches.
+NOT_RECIPE = ("layers", "label", "trained_on", "batch")
+AUTO_FEATURES = 6000  # of a layer that is projected: squared distances keep within 4 %
+
+
+@dataclass(frozen=True)
+class Storing:
+    """How features are kept: in float16 where it holds them (`half`), and in at most `project` numbers per layer."""
+
+    half: bool = False
+    project: int | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class Request:
-    """Which layers of a model to store, and of which of them the spatial maps too."""
+    """Which layers of a model to store, of which of them the spatial maps too, and how; `read` gives the stimulus of a row."""
 
     model: Model
     table: pd.DataFrame
-    read: Callable[[int], np.ndarray]
+    read: Callable[[int], Any]
     maps: tuple[str, ...] = ()
+    storing: Storing = field(default_factory=Storing)
 
     @property
-    def arrays(self) -> list[tuple[str, str]]:
+    def arrays(self) -> list[Pair]:
         """(layer, array) pairs that the store must hold."""
         return [(layer, "activation") for layer in self.model.layers] + [(layer, "maps") for layer in self.maps]
 
 
-def row_keys(table: pd.DataFrame, model: Model) -> list[str]:
-    """One key per row: equal keys mean equal features, so that they are computed once."""
+def row_keys(table: pd.DataFrame, by_id: bool = False) -> list[str]:
+    """One key per row: equal keys mean equal features, so that they are computed once. By its digest, or by its id."""
     names = table["stimulus_id"].astype(str)
-    if model.input == "table":
+    if by_id:
         return [f"id:{name}" for name in names]
     return [digest or f"id:{name}" for digest, name in zip(table["digest"].astype(str), names, strict=True)]
-
-
-def extract(writer: StoreWriter, request: Request) -> dict[str, int]:
-    """Fill the store block by block and return the number of features per layer.
-
-    A block is one batch and one chunk of rows, so that memory does not grow with the number of stimuli. Raises `DataError`
-    naming layer and stimulus where a feature is not finite.
-    """
-    groups = assign_groups(writer, request.model.layers)
-    first: dict[str, int] = {}
-    for row, key in enumerate(writer.rows):
-        first.setdefault(key, row)
-    n, step = len(writer.rows), request.model.batch
-    with tqdm(total=n, unit="stimulus", disable=None) as progress:
-        for start in range(0, n, step):
-            stop = min(n, start + step)
-            missing = [(layer, name) for layer, name in request.arrays if not writer.has(groups[layer], name, start, stop)]
-            if missing:
-                _Block(writer, request, groups, start, stop, first).fill(missing)
-            progress.update(stop - start)
-    counts = {}
-    for layer in request.model.layers:
-        counts[layer] = int(_array(writer, groups[layer], "activation").shape[1])
-        writer.group(groups[layer], layer=layer, n_features=counts[layer])
-    return counts
-
-
-def assign_groups(writer: StoreWriter, layers: Sequence[str]) -> dict[str, str]:
-    """Layer → group name; a layer that the store (or its donor) holds keeps its group, a new one gets the next number."""
-    roots = [writer.root]
-    if writer.donor_rows:
-        roots.append(zarr.open_group(writer.donor_directory, mode="r", zarr_format=3))
-    known: dict[str, str] = {}
-    for root in roots:
-        for name, group in sorted(root.groups()):
-            known.setdefault(str(group.attrs.get("layer")), name)
-    following = max([int(name) for name in known.values()], default=-1) + 1
-    for layer in layers:
-        if layer not in known:
-            known[layer] = f"{following:03d}"
-            following += 1
-    return {layer: known[layer] for layer in layers}
 
 
 def layer_groups(sidecar: dict[str, Any]) -> dict[str, str]:
@@ -91,75 +68,150 @@ def layer_groups(sidecar: dict[str, Any]) -> dict[str, str]:
     return {layer: groups[layer] for layer in sidecar["layers"]}
 
 
-def _array(writer: StoreWriter, group: str, name: str) -> Any:
-    return writer.root[f"{group}/{name}"]
+def extract(writer: StoreWriter, request: Request) -> dict[str, int]:
+    """Fill the store and return the number of features per layer; see `Extraction`."""
+    return Extraction(writer, request).run()
 
 
-@dataclass(frozen=True)
-class _Block:
-    """Rows start:stop of the store, and where each of them comes from."""
+class Extraction:
+    """Fills a store block by block: a block is one chunk of rows, so that memory does not grow with the number of stimuli.
 
-    writer: StoreWriter
-    request: Request
-    groups: dict[str, str]
-    start: int
-    stop: int
-    first: dict[str, int]
+    Stimuli are read, and prepared where the model says how (`prepare`), by threads ahead of the model; the model's values are
+    projected where they are, and stored in float16 until one does not fit: then that array is float32, and its earlier rows
+    are computed again, so that the type depends on the stimuli and not on their order.
+    """
 
-    def fill(self, missing: list[tuple[str, str]]) -> None:
-        """Write the missing arrays' rows."""
-        donors = {pair: self.writer.donor(self.groups[pair[0]], pair[1]) for pair in missing}
-        given = self.writer.donor_rows if all(donor is not None for donor in donors.values()) else {}
-        rows = range(self.start, self.stop)
-        origin = {row: self.first[self.writer.rows[row]] for row in rows}
-        fresh = [row for row in rows if origin[row] == row]
-        copied = [row for row in fresh if self.writer.rows[row] in given]
-        computed = [row for row in fresh if self.writer.rows[row] not in given]
-        batch = self._compute(computed, missing)
-        for layer, name in missing:
-            values: dict[int, np.ndarray] = {}
-            if computed:
-                values.update(zip(computed, batch[layer][name], strict=True))
-            for row in copied:
-                donor: Any = donors[layer, name]
-                values[row] = np.asarray(donor[given[self.writer.rows[row]]])
-            for row in rows:
-                if row not in values:
-                    earlier = origin[row]
-                    known = values.get(earlier)
-                    values[row] = np.asarray(_array(self.writer, self.groups[layer], name)[earlier]) if known is None else known
-            self._write(layer, name, [values[row] for row in rows])
+    def __init__(self, writer: StoreWriter, request: Request) -> None:
+        self.writer, self.request, self.model = writer, request, request.model
+        self.rows: Rows = rows_of(writer, self.model.layers, "float16" if request.storing.half else "float32")
+        self.step = rows_per_chunk(writer) or self.model.batch
+        self.projections = Projections(request.storing.project, request.storing.seed) if request.storing.project else None
+        self._blocks = self.rows.blocks(request.arrays, self.step)
 
-    def _compute(self, rows: list[int], missing: list[tuple[str, str]]) -> Batch:
-        """Features of `rows`, those layers only that miss something."""
-        if not rows:
-            return {}
-        model, wanted = self.request.model, list(dict.fromkeys(layer for layer, _ in missing))
-        maps = [layer for layer, name in missing if name == "maps"]
-        stimuli = self.request.table.iloc[rows] if model.input == "table" else self._images(rows)
-        (batch,) = model.features(stimuli, wanted, maps)
-        return batch
+    @property
+    def computed(self) -> list[int]:
+        """The rows that the model will be asked for."""
+        return [row for block in self._blocks for row in block.computed]
 
-    def _images(self, rows: list[int]) -> Iterator[np.ndarray]:
-        return (self.request.read(row) for row in rows)
+    def run(self) -> dict[str, int]:
+        """Fill the store; the number of features per layer.
 
-    def _write(self, layer: str, name: str, values: list[np.ndarray]) -> None:
-        shapes = {value.shape for value in values}
-        group, n = self.groups[layer], len(self.writer.rows)
-        self.writer.group(group, layer=layer)
-        if self.start and f"{group}/{name}" in self.writer.root:
-            shapes.add(tuple(_array(self.writer, group, name).shape[1:]))
+        Raises `DataError` naming layer and stimulus where the model gives a value that is not finite.
+        """
+        n, computed, start = len(self.writer.rows), 0, time.perf_counter()
+        with progress(n, n - _length(self._blocks)) as bar:
+            while self._blocks:
+                self._pass(bar)
+                computed += len(self.computed)
+                # Arrays that became float32 on the way lack their earlier rows.
+                self._blocks = self.rows.blocks(self.request.arrays, self.step)
+                bar.total += _length(self._blocks)
+        if computed:
+            self.writer.took(computed, time.perf_counter() - start)
+        return {layer: self._describe(layer) for layer in self.model.layers}
+
+    def _pass(self, bar: Any) -> None:
+        if self.model.input == "table":
+            for block in self._blocks:
+                self._fill(block, self.request.table.iloc[list(block.computed)])
+                bar.update(block.stop - block.start)
+            return
+        # A model's own preparation of a stimulus need not wait for the device.
+        prepare: Callable[[Any], Any] = getattr(self.model, "prepare", _as_it_is)
+        ready = lambda row: prepare(self.request.read(row))
+        with closing(ahead(ready, self.computed, 2 * self.step)) as stimuli:
+            for block in self._blocks:
+                self._fill(block, list(islice(stimuli, len(block.computed))))
+                bar.update(block.stop - block.start)
+
+    def _fill(self, block: Block, stimuli: Any) -> None:
+        computed = self._compute(block, stimuli) if block.computed else {}
+        for pair in block.missing:
+            values = self._gather(block, pair, computed.get(pair, []))
+            if values is not None:
+                self._write(block, pair, values)
+
+    def _compute(self, block: Block, stimuli: Any) -> dict[Pair, list[np.ndarray]]:
+        """Values of `block.computed`, row by row, of what is missing."""
+        wanted = list(dict.fromkeys(layer for layer, _ in block.missing))
+        maps = [layer for layer, name in block.missing if name == "maps"]
+        found: dict[Pair, list[np.ndarray]] = {pair: [] for pair in block.missing}
+        projections = self.projections
+        for batch in self.model.features(stimuli, wanted, maps):
+            for layer, name in block.missing:
+                values = as_tensor(batch[layer][name], dtype=torch.float32)
+                self._check(block.computed[len(found[layer, name]) :], values, (layer, name))
+                if name == "activation" and projections is not None:
+                    values = projections(layer, values)
+                found[layer, name].extend(values.cpu().numpy())
+        return found
+
+    def _check(self, rows: tuple[int, ...], values: torch.Tensor, pair: Pair) -> None:
+        bad = ~torch.isfinite(values).flatten(1).all(1)
+        if bool(bad.any()):
+            stimulus = self.request.table["stimulus_id"].iloc[rows[int(bad.int().argmax())]]
+            raise DataError(
+                f"layer {pair[0]!r}: found NaN or infinite {pair[1]} for stimulus {stimulus!r}, expected numbers; "
+                "mend the model"
+            )
+
+    def _gather(self, block: Block, pair: Pair, computed: list[np.ndarray]) -> list[np.ndarray] | None:
+        """The values of all rows of a block; None where an array that became float32 lacks some as yet."""
+        group, first, keys = self.rows.groups[pair[0]], self.rows.first, self.writer.rows
+        parts = dict(zip(block.computed, computed, strict=True))
+        copied = [row for row in range(block.start, block.stop) if first[row] == row and row not in parts]
+        if copied:
+            donor = self.rows.donor(pair)
+            if donor is None or not all(donor.holds(group, pair[1], keys[row]) for row in copied):
+                return None
+            parts.update(zip(copied, donor.take(group, pair[1], [keys[row] for row in copied]), strict=True))
+        earlier = sorted({first[row] for row in range(block.start, block.stop)} - set(parts))
+        if earlier:
+            if not all(self.rows.has(pair, row, row + 1) for row in earlier):
+                return None
+            parts.update(zip(earlier, self.writer.take(group, pair[1], earlier), strict=True))
+        return [parts[first[row]] for row in range(block.start, block.stop)]
+
+    def _write(self, block: Block, pair: Pair, values: list[np.ndarray]) -> None:
+        (layer, name), group, n = pair, self.rows.groups[pair[0]], len(self.writer.rows)
+        found = self.writer.find(group, name)
+        shapes = {value.shape for value in values} | ({found.shape[1:]} if found is not None and block.start else set())
         if len(shapes) > 1:
             raise DataError(
                 f"layer {layer!r}: found shapes {' and '.join(map(str, sorted(shapes)))} for different stimuli, expected one; "
                 "resize the images in preprocess, or pool"
             )
-        block = np.stack(values).astype(np.float32, copy=False)
-        bad = ~np.isfinite(block).reshape(len(block), -1).all(1)
-        if bad.any():
-            stimulus = self.request.table["stimulus_id"].iloc[self.start + int(np.argmax(bad))]
-            raise DataError(
-                f"layer {layer!r}: found NaN or infinite {name} for stimulus {stimulus!r}, expected numbers; mend the model"
-            )
-        self.writer.create(group, name, (n, *block.shape[1:]), "float32", self.request.model.batch, DIMS[name])
-        self.writer.write(group, name, self.start, block)
+        rows, dtype = np.stack(values), self.rows.dtype(pair)
+        if dtype == "float16" and not fits_half(rows):
+            dtype = "float32"
+        if found is None:
+            self.writer.group(group, layer=layer, **self._units(layer))
+        self.writer.create(group, name, (n, *rows.shape[1:]), dtype, self.step, DIMS[name])
+        if dtype == "float16" or all(value.dtype == np.float32 for value in values):
+            self.writer.write(group, name, block.start, rows.astype(dtype, copy=False))
+        # Else some of the rows were copied in float16, and the block's turn comes again.
+
+    def _units(self, layer: str) -> dict[str, int]:
+        """Of a projected layer, its dimensions and the units it had; the donor knows where nothing was computed."""
+        group, donor = self.rows.groups[layer], self.writer.donor
+        if self.projections is not None and layer in self.projections.units:
+            return {"projected": self.projections.k, "n_units": self.projections.units[layer]}
+        attributes: Any = donor.root[group].attrs if donor is not None and group in donor.root else {}
+        return {name: int(attributes[name]) for name in ("projected", "n_units") if name in attributes}
+
+    def _describe(self, layer: str) -> int:
+        """Say of a layer's group what its arrays are; the number of its features."""
+        group = self.rows.groups[layer]
+        arrays = {name: found for name in DIMS if (found := self.writer.find(group, name)) is not None}
+        n_features = int(arrays["activation"].shape[1])
+        dtypes = {name: str(array.dtype) for name, array in arrays.items()}
+        self.writer.group(group, layer=layer, n_features=n_features, dtype=dtypes)
+        return n_features
+
+
+def _length(blocks: list[Block]) -> int:
+    return sum(block.stop - block.start for block in blocks)
+
+
+def _as_it_is(stimulus: Any) -> Any:
+    return stimulus

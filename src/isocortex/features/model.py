@@ -7,31 +7,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import numpy as np
 import pandas as pd
 import torch
 
 from isocortex.errors import StudyError
 
-# layer → {"activation": (batch, feature) float32, and where asked "maps": (batch, channel, y, x) float32}
-Batch = dict[str, dict[str, np.ndarray]]
+Kind = Literal["images", "sounds", "table"]
+# layer → {"activation": (batch, feature), and where asked "maps": (batch, channel, y, x)}, each float32: an array, or a tensor
+# on the model's device.
+Batch = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Context:
-    """Where a model is built: folders in which its files are looked for, the stimulus table (set order), the device."""
+    """Where a model is built: folders in which its files are looked for, the stimulus table (set order), the device.
+
+    degrees: width of the stimuli's images in degrees of visual angle, where it is known.
+    """
 
     root: Path
     study_dir: Path = field(default_factory=Path)
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     model: str = "model"
+    degrees: float | None = None
+
+    def found(self, path: str) -> Path | None:
+        """The file or folder `path` in the data set's folder, else beside the study, else None."""
+        return next((folder / path for folder in (self.root, self.study_dir) if (folder / path).exists()), None)
 
     def find(self, path: str, key: str) -> Path:
-        """The file `path` in the data set's folder, else beside the study. Raises `StudyError` where it is in neither."""
-        for folder in (self.root, self.study_dir):
-            if (folder / path).exists():
-                return folder / path
+        """As `found`. Raises `StudyError` where it is in neither."""
+        if (place := self.found(path)) is not None:
+            return place
         raise StudyError(
             f"models.{self.model}.{key}: found no {path!r} in {self.root} nor in {self.study_dir}; "
             "give a path relative to one of them"
@@ -41,11 +49,12 @@ class Context:
 class Model(Protocol):
     """A model that can be asked for features.
 
-    `input` says what `features` takes: "images" an iterable of uint8 (H, W, 3), "table" rows of the stimulus table whose index
-    is the position in the set. `batch` is the number of stimuli per batch that it yields.
+    `input` says what `features` takes: "images" an iterable of uint8 (H, W, 3), "sounds" one of (samples (n,) float32, rate
+    in Hz), "table" rows of the stimulus table whose index is the position in the set. `batch` is the number of stimuli per
+    batch that it yields.
     """
 
-    input: Literal["images", "table"]
+    input: Kind
     layers: tuple[str, ...]
     digest: str
     batch: int

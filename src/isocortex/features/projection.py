@@ -1,9 +1,15 @@
-"""Sparse random projections (Li et al. 2006) that keep distances between stimuli: features by the thousand from millions."""
+"""Sparse random projections (Li et al. 2006) that keep distances between stimuli: features by the thousand from millions.
+
+`sparse_projection` and `project` are the projection as it is published. `Projections` are those of a network's layers, which
+keep each stimulus's mean over units besides: random signs would take it away, and a correlation distance of projected units
+would be a cosine distance of the layer.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +20,8 @@ from isocortex.compute import as_tensor
 from isocortex.errors import DataError
 
 DISTORTION = 0.1
+# Matrices of a model's layers that are kept between batches; those beyond are made anew for each batch.
+KEPT_BYTES = 1 << 30
 
 
 def johnson_lindenstrauss_size(n: int, eps: float = DISTORTION) -> int:
@@ -45,7 +53,9 @@ def sparse_projection(n_features: int, k: int, seed: int, name: str) -> sparse.c
     size = math.sqrt(1 / (density * k))
     values = np.where(rng.random(len(columns)) < 0.5, -size, size)
     starts = np.searchsorted(rows, np.arange(k + 1))
-    return sparse.csr_array((values, columns, starts), shape=(k, n_features))
+    # Indices of half the size, where they hold: they are most of what a kept matrix takes.
+    index = np.int32 if max(n_features, len(columns)) < 2**31 else np.int64
+    return sparse.csr_array((values, columns.astype(index), starts.astype(index)), shape=(k, n_features))
 
 
 def _chosen(total: int, density: float, rng: np.random.Generator) -> np.ndarray:
@@ -74,7 +84,7 @@ def project(x: Any, matrix: Any) -> Any:
         )
     if not isinstance(x, torch.Tensor):
         dtype = x.dtype if x.dtype in (np.float32, np.float64) else np.float64
-        return np.asarray(x.astype(dtype, copy=False) @ matrix.T.astype(dtype))
+        return np.asarray(x.astype(dtype, copy=False) @ matrix.T.astype(dtype, copy=False))
     if x.device.type == "cpu":
         return torch.from_numpy(project(x.numpy(), matrix))  # SciPy's product is six times as fast as torch's
     return _on_device(x, matrix)
@@ -82,8 +92,50 @@ def project(x: Any, matrix: Any) -> Any:
 
 def _on_device(x: torch.Tensor, matrix: Any) -> torch.Tensor:
     features = x if x.dtype in (torch.float32, torch.float64) else x.to(torch.float64)
+    return torch.sparse.mm(_as_sparse_tensor(matrix, features.device, features.dtype), features.T).T
+
+
+def _as_sparse_tensor(matrix: Any, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     entries = matrix.tocoo()
-    places = as_tensor(np.stack(entries.coords).astype(np.int64), features.device)
-    values = as_tensor(entries.data, features.device, features.dtype)
-    turned = torch.sparse_coo_tensor(places, values, matrix.shape, check_invariants=True)
-    return torch.sparse.mm(turned, features.T).T
+    places = as_tensor(np.stack(entries.coords).astype(np.int64), device)
+    values = as_tensor(entries.data, device, dtype)
+    return torch.sparse_coo_tensor(places, values, matrix.shape, check_invariants=True).coalesce()
+
+
+@dataclass
+class Projections:
+    """Layers of more than `k` units in `k` dimensions, by one matrix per layer; `units` says what each projected layer had.
+
+    A row x (p,) becomes R(x − m) + √(p/k) m with its mean m and R the sparse projection: linear in x, its mean over the k
+    dimensions is that of x to a factor, and lengths, distances and correlations of rows keep within what R keeps.
+    """
+
+    k: int
+    seed: int = 0
+    kept_bytes: int = KEPT_BYTES
+    units: dict[str, int] = field(default_factory=dict)
+    _kept: dict[str, Any] = field(default_factory=dict)
+    _size: int = 0
+
+    def __call__(self, layer: str, x: torch.Tensor) -> torch.Tensor:
+        """`x` (n, p) float32 as (n, k) on its device; `x` itself where p ≤ k."""
+        if x.shape[1] <= self.k:
+            return x
+        self.units[layer] = x.shape[1]
+        matrix, mean = self._matrix(layer, x.shape[1], x.device), x.mean(1, keepdim=True)
+        centred = x - mean
+        projected = torch.sparse.mm(matrix, centred.T).T if isinstance(matrix, torch.Tensor) else project(centred, matrix)
+        return projected + math.sqrt(x.shape[1] / self.k) * mean
+
+    def _matrix(self, layer: str, n_features: int, device: torch.device) -> Any:
+        if layer in self._kept:
+            return self._kept[layer]
+        made = sparse_projection(n_features, self.k, self.seed, layer)
+        assert made is not None
+        made = made.astype(np.float32)
+        on_cpu = device.type == "cpu"
+        size = made.nnz * (8 if on_cpu else 20)
+        matrix = made if on_cpu else _as_sparse_tensor(made, device, torch.float32)
+        if self._size + size <= self.kept_bytes:
+            self._kept[layer], self._size = matrix, self._size + size
+        return matrix

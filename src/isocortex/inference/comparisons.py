@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -59,3 +60,42 @@ def compare_models(
     pairs = [pair for a, b in combinations(ordered, 2) if (pair := compare_pair(a, b, confidence, generalise)) is not None]
     q = benjamini_hochberg([pair["p"] for pair in pairs])
     return [new_comparison(region=region, method=method, **pair, q_region=value) for pair, value in zip(pairs, q, strict=True)]
+
+
+# `method` of a core's comparisons: with models by one of their methods, and of cores with each other.
+CORE = "core"
+
+
+def core_method(method: str) -> str:
+    """What a row is called that compares a core with models by `method`.
+
+    Neither side's method alone would do: among rows of `ridge` a core would change the q of pairs of models, and two methods of
+    one model would be one row.
+    """
+    return f"{CORE}/{method}"
+
+
+def compare_cores(
+    cores: Sequence[Candidate],
+    others: Mapping[str, Sequence[Candidate]],
+    region: str,
+    confidence: float = 0.95,
+    generalise: str = "auto",
+) -> list[dict[str, Any]]:
+    """Rows for every core (`model_a`) less every model (`model_b`) by each of its methods, and for pairs of cores.
+
+    Where an encoder was tested on other stimuli than the core, on all of them in turn, there is nothing to pair. q by
+    Benjamini–Hochberg over the cores × models of one method.
+    """
+    rows = []
+    for method, models in others.items():
+        pairs = [
+            pair
+            for core in cores
+            for model in models
+            if core.n_stimuli == model.n_stimuli and (pair := compare_pair(core, model, confidence, generalise)) is not None
+        ]
+        q = benjamini_hochberg([pair["p"] for pair in pairs])
+        named = core_method(method)
+        rows += [new_comparison(region=region, method=named, **pair, q_region=v) for pair, v in zip(pairs, q, strict=True)]
+    return rows + compare_models(list(cores), region, CORE, confidence, generalise)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -39,7 +39,10 @@ class Brain:
 
 @dataclass(frozen=True)
 class Context:
-    """What all rows of a cell share: `key` columns, family, contaminated subjects, generalise, settings, layer names."""
+    """What all rows of a cell share: `key` columns, family, contaminated subjects, generalise, settings, layer names.
+
+    own_notes, own_contaminated : what is true of some methods only, by method.
+    """
 
     key: Mapping[str, str]
     family: str
@@ -49,13 +52,22 @@ class Context:
     generalise: str = "stimulus"
     params_id: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    own_notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    own_contaminated: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def of(self, method: str) -> Context:
+        """What the rows of one method share."""
+        seen = dict.fromkeys([*self.contaminated, *self.own_contaminated.get(method, ())])
+        return replace(self, notes=[*self.notes, *self.own_notes.get(method, ())], contaminated=list(seen))
 
 
 def build_cell(
     results: Mapping[str, Mapping[str, SubjectResult]], brains: Mapping[str, Brain], context: Context
 ) -> xarray.Dataset:
     """The cell of `results[method][subject]`; subjects in the order of `brains`."""
-    rows = [row for method, by_subject in results.items() for row in method_rows(method, by_subject, brains, context)]
+    rows = [
+        row for method, by_subject in results.items() for row in method_rows(method, by_subject, brains, context.of(method))
+    ]
     subjects, methods = list(brains), list(results)
     neuroid = {
         "neuroid_id": ("neuroid", np.concatenate([brain.neuroid_id for brain in brains.values()]).astype(str)),

@@ -81,8 +81,10 @@ INFERENCE_COLUMNS = (*SCORE_COLUMNS, "q_study")
 
 # Families that compare no model with the region: they are shown, and neither rank models nor test their differences.
 NOT_COMPARED = frozenset({"geometry", "decoding"})
+# A core is trained on the region itself: it is compared with models in rows of its own (`comparisons.compare_cores`).
+OWN_COMPARISONS = frozenset({"core"})
 # Joint encoders are compared with each other, but hold the models that they would be ranked against.
-NOT_RANKED = NOT_COMPARED | {"joint"}
+NOT_RANKED = NOT_COMPARED | OWN_COMPARISONS | {"joint"}
 
 _DTYPES = {"str": "string", "float": "float64", "int": "Int64", "bool": "bool"}
 _MISSING: dict[str, Any] = {"str": "", "float": None, "int": None, "bool": False}

@@ -5,11 +5,11 @@ Shapes come from the study (stimuli, neuroids, repeats) and, once they exist, fr
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from isocortex.errors import StudyError
-from isocortex.planning.costs import COSTS, ROOM_MB, UNKNOWN_FEATURES, UNKNOWN_NEUROIDS
+from isocortex.planning.costs import COSTS, ROOM_MB, UNKNOWN_NEUROIDS
+from isocortex.planning.features import FORWARD, KNOWN, UNKNOWN_FEATURES, planned, stored
 from isocortex.planning.sizes import Cost, Shapes
 from isocortex.study import Study, load_study
 from isocortex.study.job import Job
@@ -29,7 +29,7 @@ def shapes_of(study: Study, job: Job) -> Shapes:
         known = [sum(plan.neuroids.get(s, 0) for plan in study.regions.values()) for s in subjects]
         counts = [count or UNKNOWN_NEUROIDS for count in known]
     of = dict.fromkeys(item["model"] for item in options.get("of", ()))
-    members = of or dict.fromkeys(options.get("models", ())) or {model: None}
+    members = of or dict.fromkeys(options.get("models", ())) or {model if model in study.models else None: None}
     found = [_layers_and_features(study, member, sets[0]) for member in members]
     layers, features = sum(count for count, _ in found), max(width for _, width in found)
     splits = study.options.splits
@@ -51,15 +51,8 @@ def _layers_and_features(study: Study, model: str | None, stimulus_set: str) -> 
     """Layers of a model and features of the widest: from its sidecar if it ran, else from its options."""
     if not model:
         return 1, UNKNOWN_FEATURES
-    try:
-        sidecar = json.loads(Path(Jobs(study).at.features(model, stimulus_set)).read_text(encoding="utf-8"))
-        return max(1, len(sidecar["layers"])), max(sidecar["n_features"].values(), default=1)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # it has not run yet, or is being written
-    entry = study.models[model]
-    layers = len(entry.get("layers") or {}) or 1
-    known = {"pixels": lambda: entry["size"] ** 2 * (3 if entry["color"] else 1), "labels": lambda: 20 * len(entry["columns"])}
-    return layers, known.get(entry["source"], lambda: UNKNOWN_FEATURES)()
+    found = stored(Path(Jobs(study).at.features(model, stimulus_set))) or planned(study.models[model])
+    return found.layers, found.widest
 
 
 def cost(study: Study, job: Job) -> Cost:
@@ -107,7 +100,8 @@ def plan_study(path: str | Path) -> str:
     if guessed:
         lines += [
             "",
-            f"features per layer not known yet for {', '.join(guessed)}: {UNKNOWN_FEATURES} assumed until they ran once",
+            f"features per layer not known yet for {', '.join(guessed)}: {UNKNOWN_FEATURES} assumed until they ran once, "
+            f"and for networks {FORWARD} s per stimulus on one core",
         ]
     _refuse_what_cannot_fit(study, jobs)
     return "\n".join(lines)
@@ -120,7 +114,7 @@ def _row(stage: str, n: int, seconds: float, longest: float, memory: float, disk
 def _is_guessed(study: Study, model: str) -> bool:
     stimulus_set = next(iter(study.stimulus_sets))
     ran = Path(Jobs(study).at.features(model, stimulus_set)).exists()
-    return not ran and study.models[model]["source"] not in ("pixels", "labels")
+    return not ran and study.models[model]["source"] not in KNOWN
 
 
 def _refuse_what_cannot_fit(study: Study, jobs: Jobs) -> None:

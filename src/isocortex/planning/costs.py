@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from isocortex.planning import comparisons
+from isocortex.planning import comparisons, features, readouts
 from isocortex.planning.sizes import BASE_MB, DOUBLE, FLOPS, START, Cost, Shapes
 from isocortex.planning.sizes import mb as _mb
 from isocortex.study.job import Job
 
-UNKNOWN_FEATURES = 4096  # per layer, until the model has been run once
 UNKNOWN_NEUROIDS = 1000
 GRID = 20  # penalties
 LABELLINGS, CLASSES = 1000, 5  # of a decoder: permuted labels, and classes
@@ -24,6 +23,8 @@ PERMUTED_MB, PLACES_MB = 1074.0, 537.0  # permuted RDMs of a model, and places o
 IDENTIFY_MB = 1000.0  # transformed RDMs of a block of thresholds
 SHAPE_SECONDS, STOCHASTIC_SECONDS = 4e-4, 3e-3  # of one distance of small systems
 SOLVED = 10  # penalties of a kernel whose inverse is made; the others are combinations of them
+CONVOLVED = 1.2e10  # float32 operations per second of one core in small convolutions
+EPOCHS_RUN = 0.6  # of a core's epochs, before its training is stopped
 SMALL = 2e11  # operations of a fit up to which it runs in float64
 
 
@@ -41,13 +42,6 @@ def _fetch(_: Shapes, job: Job) -> Cost:
 def _record(s: Shapes, _: Job) -> Cost:
     size = _mb(s.stimuli, s.repeats, s.neuroids, size=4)
     return Cost(START["numpy"] + size / 100, BASE_MB["numpy"] + 3 * size, size)
-
-
-def _features(s: Shapes, job: Job) -> Cost:
-    size = _mb(s.stimuli, s.layers, s.features, size=4)
-    # A table that is given is read whole; what a model computes is written batch by batch.
-    held = 1.4 * size if job.options["entry"]["source"] == "precomputed" else min(size, 500)
-    return Cost(START["torch"] + s.stimuli * 0.03, BASE_MB["torch"] + held, size)
 
 
 def _splits(s: Shapes, _: Job) -> Cost:
@@ -99,12 +93,6 @@ def _encode(s: Shapes, _: Job) -> Cost:
     return Cost(START["torch"] + seconds, memory, s.subjects * _mb(v, s.layers, 3))
 
 
-def _readout(s: Shapes, job: Job) -> Cost:
-    layers = len(job.options["layers"])
-    flops = s.subjects * layers * s.outer * 100 * 6 * s.stimuli * s.features * s.neuroids
-    return Cost(START["torch"] + flops / FLOPS, BASE_MB["torch"] + 4 * _mb(s.stimuli, s.features, size=4), _mb(s.neuroids, 800))
-
-
 def _decode(s: Shapes, job: Job) -> Cost:
     n, columns = s.stimuli, LABELLINGS * CLASSES
     layers = s.layers if job.options["model"] else 1
@@ -137,6 +125,28 @@ def _joint(s: Shapes, job: Job) -> Cost:
     drawn = (groups + 2) * _mb(s.draws, v, size=4) * 2
     memory = BASE_MB["torch"] + held + max(kernels + block, drawn)
     return Cost(START["torch"] + s.subjects * seconds, memory, s.subjects * _mb(v, spaces + 3 * groups, size=4))
+
+
+def _core(s: Shapes, job: Job) -> Cost:
+    core = job.options["core"]
+    side, inputs, macs, maps = core["size"], 3 if core["color"] else 1, 0.0, 0.0
+    for place, (channels, kernel, stride) in enumerate(zip(core["channels"], core["kernels"], core["strides"], strict=True)):
+        after = -(-side // stride)
+        seen = after if core["pooling"] == "stride" else side
+        one = inputs * (kernel**2 + channels) if place and core["separable"] else inputs * channels * kernel**2
+        macs, maps = macs + one * seen**2, maps + 3 * channels * seen**2 + (inputs * seen**2 if place else 0)
+        side, inputs = after, channels
+    read = inputs * side**2 * min(s.neuroids * s.subjects, 1e5)
+    epochs = core["epochs"] * EPOCHS_RUN
+    # Of as many images as subjects saw; each is seen forwards and backwards, and the validation's forwards.
+    flops = 6 * (macs + read) * s.train * s.subjects * epochs * (core["seeds"] + 1)
+    images = _mb(s.stimuli * s.subjects, core["size"] ** 2 * (3 if core["color"] else 1), size=1)
+    held = images + 2 * _mb(s.subjects, s.stimuli, s.neuroids, size=4) + _mb(s.stimuli - s.train, s.repeats, s.neuroids, size=4)
+    step = _mb(max(core["batch"], 128), 2 * maps, size=4) + _mb(512, inputs, side, side, size=4)
+    state = (core["seeds"] + 3) * _mb(s.neuroids * s.subjects, inputs + side**2, size=4)
+    frozen = 3 * _mb(s.train, inputs, side, side, size=4) if set(job.options["readouts"]) & {"linear", "fwrf"} else 0
+    memory = BASE_MB["torch"] + held + step + state + frozen + 3 * _mb(s.draws, s.neuroids, size=4)
+    return Cost(START["torch"] + flops / CONVOLVED, memory, state + _mb(s.neuroids * s.subjects, side**2, size=4))
 
 
 def _searchlight(s: Shapes, job: Job) -> Cost:
@@ -203,14 +213,15 @@ COSTS: dict[str, Callable[[Shapes, Job], Cost]] = {
     "fetch": _fetch,
     "stimuli": _image_rows,
     "record": _record,
-    "features": _features,
+    "features": features.features,
     "splits": _splits,
     "kernels": _kernels,
     "region": _region,
     "encode": _encode,
-    "readout": _readout,
+    "readout": readouts.readout,
     "decode": _decode,
     "joint": _joint,
+    "core": _core,
     "compare": comparisons.compare,
     "shapes": comparisons.shapes,
     "searchlight": _searchlight,

@@ -16,8 +16,8 @@ import xarray as xr
 from PIL import Image
 
 from isocortex.errors import DataError
-from isocortex.features.callable import build_callable
 from isocortex.features.model import Context
+from isocortex.features.sources.callable import build_callable
 from isocortex.storage.arrays import open_array
 from isocortex.storage.atomic import digest_file, replacing
 from isocortex.storage.images import as_rgb, image_digest

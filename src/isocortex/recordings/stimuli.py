@@ -16,6 +16,7 @@ from isocortex.errors import DataError
 from isocortex.recordings.arrays import as_text, read_array
 from isocortex.recordings.paths import bind, check_relative, inside
 from isocortex.storage.images import ImageReader, image_digest
+from isocortex.storage.sounds import SOUND_SUFFIXES, is_sound, read_sound, sound_digest
 
 # Sets that are made, not read.
 STIMULI = {
@@ -81,11 +82,15 @@ def check_table(table: pd.DataFrame, n: int | None, where: str) -> pd.DataFrame:
 
 
 def _digests(table: pd.DataFrame, root: Path, where: str) -> list[str]:
-    """Digest of each decoded image, so that one image under two names is known as the same; "" without image."""
+    """Digest of each decoded image or sound, so that one under two names is known as the same; "" without."""
     try:
         with ImageReader(root) as reader:
             return [
-                image_digest(reader.read(path, int(row))) if path else ""
+                sound_digest(*read_sound(root, path))
+                if is_sound(path)
+                else image_digest(reader.read(path, int(row)))
+                if path
+                else ""
                 for path, row in zip(table["path"], table["row"], strict=True)
             ]
     except DataError as error:
@@ -129,9 +134,12 @@ def _images(place: Mapping[str, Any], root: Path, where: str) -> pd.DataFrame:
         array = read_array(root, path, place.get("key"), where)
         key = f"!{place['key']}" if place.get("key") else ""
         return pd.DataFrame({"name": [str(i) for i in range(len(array))], "path": f"{path}{key}", "row": np.arange(len(array))})
-    kept = sorted(name for name in names if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not _hidden(name))
+    shown = [name for name in names if not _hidden(name)]
+    # Sounds are the stimuli where there is no image.
+    of = lambda suffixes: sorted(name for name in shown if PurePosixPath(name).suffix.lower() in suffixes)
+    kept = of(IMAGE_SUFFIXES) or of(SOUND_SUFFIXES)
     if not kept:
-        raise DataError(f"{where}: {path} holds no image, expected {', '.join(sorted(IMAGE_SUFFIXES))}")
+        raise DataError(f"{where}: {path} holds no image, expected {', '.join(sorted(IMAGE_SUFFIXES))}, or .wav")
     return pd.DataFrame({"name": kept, "path": [paths[name] for name in kept], "row": -1})
 
 

@@ -9,20 +9,35 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from isocortex.reporting import decoding, joint, provenance, recorded, searchlight, shape_tables, shapes, tables
+from isocortex.reporting import (
+    cores,
+    decoding,
+    joint,
+    provenance,
+    readout_differences,
+    readouts,
+    recorded,
+    searchlight,
+    shape_tables,
+    shapes,
+    tables,
+)
 from isocortex.reporting.answer import Answer, answer
 from isocortex.reporting.drawing import Drawing, plain_style
+from isocortex.reporting.figures.cores import curves_figure, filters_figure, scores_figure
 from isocortex.reporting.figures.curvature import curvature_figure, sweep_figure
 from isocortex.reporting.figures.curved_graph import graph_figure
 from isocortex.reporting.figures.decoding import confusion_figures
+from isocortex.reporting.figures.fields import fields_figure
 from isocortex.reporting.figures.geometry import geometry_figure
 from isocortex.reporting.figures.identification import identification_figures
 from isocortex.reporting.figures.joint import joint_figure
 from isocortex.reporting.figures.layers import layers_figure
 from isocortex.reporting.figures.moments import moments_figure
-from isocortex.reporting.figures.neuroids import field_figure, neuroids_figure
+from isocortex.reporting.figures.neuroids import neuroids_figure
 from isocortex.reporting.figures.ranking import ranking_figure
 from isocortex.reporting.figures.rdms import rdm_figure
+from isocortex.reporting.figures.readouts import readouts_figure
 from isocortex.reporting.figures.searchlight import searchlight_figure
 from isocortex.reporting.figures.shape_map import shape_map
 from isocortex.reporting.figures.space import space_figures
@@ -32,7 +47,6 @@ from isocortex.reporting.region import Region
 from isocortex.reporting.space import space_tables
 from isocortex.reporting.study import Study
 from isocortex.reporting.tables import Table
-from isocortex.reporting.verdicts import ranked
 from isocortex.reporting.vocabulary import family_of, method_label
 
 if TYPE_CHECKING:
@@ -88,6 +102,9 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
         ]
         maps = [searchlight_figure(entry) for entry in searchlight.entries(region)]
         space = shape_map(region)
+        trained = [scores_figure(region), curves_figure(region)]
+        trained += [filters_figure(entry) for entry in cores.core_entries(region)]
+        side_by_side = (readouts_figure(region), fields_figure(region))
     first = panels[0].answer if panels else answer(region, None, None)
     return (
         environment()
@@ -99,6 +116,15 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
             panels=panels,
             space_figure=space,
             space_table=shape_tables.space_table(region),
+            readout_figures=side_by_side,
+            readout_sentences=readout_differences.sentences(region),
+            readout_tables=readouts.readout_tables(region),
+            readout_differences=readout_differences.differences_table(region),
+            gains_table=readouts.gains_table(region),
+            core_sentences=cores.sentences(region),
+            core_tables=cores.core_tables(region),
+            core_differences=cores.core_differences(region),
+            core_figures=trained,
             joint_table=joint.joint_table(region),
             joint_differences=joint.joint_differences(region),
             joint_panels=joined,
@@ -124,7 +150,6 @@ def panel(region: Region, method: str, verdict: Verdict) -> Panel:
     drawings = [
         layers_figure(region, method, verdict),
         neuroids_figure(region, method, verdict),
-        field_figure(region, method, ranked(verdict)),
         rdm_figure(region, method, verdict),
         *(draw(region, method, verdict) for draw in _OWN.get(family or "", _no_own)(region, method)),
     ]

@@ -65,6 +65,7 @@ _NAMES = {
     "splits": "splits",
     "inference": "inference",
     "joint": "joint encoders",
+    "cores": "response-optimised cores",
 }
 _COLUMNS = {
     "seed": "seeds used",

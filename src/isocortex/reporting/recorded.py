@@ -79,6 +79,8 @@ def missing(region: Region) -> list[str]:
         )
     elif not families & {"encoding", "readout"}:
         said.append("The study asks for no encoder or readout here, so there are no scores per neuroid.")
+    if region.level == "rdm" and region.options.get("cores"):
+        said.append("A response-optimised core is trained on responses, so none was trained here.")
     layers = {(row["method"], row["model"], row["layer"]) for row in region.scores if row.get("layer")}
     if layers and len(layers) == len({(method, model) for method, model, _ in layers}):
         said.append("Every model has one layer here, so there are no layer profiles.")

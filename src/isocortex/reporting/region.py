@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from isocortex.inference.rows import NOT_RANKED
 from isocortex.reporting.formatting import THIN, is_missing
 from isocortex.reporting.vocabulary import family_of, score_label
+from isocortex.study.readouts import TWINS
 
 if TYPE_CHECKING:
     import pandas
@@ -67,9 +68,18 @@ class Region:
         return [row for row in self.scores if row.get("is_chosen")]
 
     @cached_property
+    def of_models(self) -> list[Row]:
+        """Chosen rows without those of cores, whose readout may be called as a readout of models."""
+        return [row for row in self.chosen if row.get("family") != "core"]
+
+    @cached_property
     def methods(self) -> list[str]:
-        """Methods that compare models, the primary one first, then by family."""
-        found = {row["method"]: row.get("family") for row in self.scores if row.get("family") not in NOT_RANKED}
+        """Methods that compare models, the primary one first, then by family; twins stand beside their method only."""
+        found = {
+            row["method"]: row.get("family")
+            for row in self.scores
+            if row.get("family") not in NOT_RANKED and row["method"] not in TWINS
+        }
         return sorted(found, key=lambda method: (method != self.primary, family_of(found[method]).order, method))
 
     @property
@@ -82,7 +92,8 @@ class Region:
         return list(self.brain.children)
 
     def family(self, method: str) -> str | None:
-        return next((row.get("family") for row in self.scores if row["method"] == method), None)
+        """The family of a method; a core is of its own, whatever its readout is called."""
+        return next((row.get("family") for row in self.scores if row["method"] == method and row.get("family") != "core"), None)
 
     def method_options(self, method: str) -> Mapping[str, Any]:
         """The study's options of a method; the job has them by stage (`encode`, `compare` …)."""
@@ -97,12 +108,13 @@ class Region:
         return score_label(self.family(method), self.method_options(method), method)
 
     def model_label(self, model: str) -> str:
-        entry = (self.options.get("models") or {}).get(model) or (self.options.get("joint") or {}).get(model) or {}
+        groups = (self.options.get(key) or {} for key in ("models", "joint", "cores"))
+        entry = next((group[model] for group in groups if model in group), {})
         return str(entry.get("label") or model) if isinstance(entry, Mapping) else model
 
     def rows(self, method: str, subject: str = ALL) -> list[Row]:
         """Chosen rows of a method for one subject; `all` falls back on the only subject where no mean was taken."""
-        mine = [row for row in self.chosen if row["method"] == method]
+        mine = [row for row in self.of_models if row["method"] == method]
         found = [row for row in mine if row.get("subject") == subject]
         if not found and subject == ALL and len({row.get("subject") for row in mine}) == 1:
             return mine
@@ -134,9 +146,9 @@ class Region:
     def datasets(self, method: str) -> Iterator[tuple[str, xarray.Dataset]]:
         """Cells (model, dataset) that hold a method, in the order of their names."""
         for name in sorted(self.cells):
-            cell, (model, _, _) = self.cells[name], name.rpartition("/")
+            cell, (model, _, file) = self.cells[name], name.rpartition("/")
             known = [str(value) for value in cell["method"].values] if "method" in cell.dims else []
-            if model and method in known:
+            if model and file != "core" and method in known:
                 yield model, cell.isel({"method": known.index(method)})
 
 

@@ -68,7 +68,8 @@ def _range(row: Row, low: str, high: str, show: Callable[[Any, Any], str]) -> Ce
     return Cell(show(first, row.get(high)), None if is_missing(first) else first)
 
 
-def _score_columns(region: Region) -> tuple[Column, ...]:
+def score_columns(region: Region) -> tuple[Column, ...]:
+    """Headings of `score_cells`."""
     return (
         Column("score", about="on stimuli that no fit has seen, in raw units"),
         Column(f"{region.confidence} interval", about="over stimuli, and subjects where there are six or more"),
@@ -88,7 +89,8 @@ def _normalized(row: Row) -> Cell:
     return Cell(percent(value), value, note if value > 1 else "", note)
 
 
-def _scores(row: Row) -> tuple[Cell, ...]:
+def score_cells(row: Row) -> tuple[Cell, ...]:
+    """Score, interval, calibrated, normalized, ceiling, null and p."""
     null = Cell(
         f"{number(row.get('null_mean'))}, {number(row.get('null_extreme95'))}",
         None if is_missing(row.get("null_mean")) else row["null_mean"],
@@ -104,7 +106,8 @@ def _scores(row: Row) -> tuple[Cell, ...]:
     )
 
 
-def _sizes(row: Row) -> Cell:
+def sizes(row: Row) -> Cell:
+    """Numbers of stimuli, neuroids, repeats and subjects."""
     text = "\u202f/\u202f".join(count(row.get(key)) for key in ("n_stimuli", "n_neuroids", "n_repeats", "n_subjects"))
     return Cell(text, None if is_missing(row.get("n_stimuli")) else row["n_stimuli"])
 
@@ -146,7 +149,7 @@ def ranking_table(region: Region, method: str, verdict: Verdict) -> Table | None
         )
         kind = "leading" if row["model"] in together else ("aside" if rank is None else "")
         lines.append(
-            Line((place, model, layer_cell(row), *_scores(row), figure(row.get("q_region"), p_value), _sizes(row)), kind)
+            Line((place, model, layer_cell(row), *score_cells(row), figure(row.get("q_region"), p_value), sizes(row)), kind)
         )
     columns = (
         Column("rank"),
@@ -156,7 +159,7 @@ def ranking_table(region: Region, method: str, verdict: Verdict) -> Table | None
             numeric=False,
             about="chosen on other data than the score is taken from; in brackets its share of the votes",
         ),
-        *_score_columns(region),
+        *score_columns(region),
         Column("q", about="false discovery rate over this region's models"),
         _SIZES,
     )
@@ -201,12 +204,12 @@ def differences_table(region: Region, method: str) -> Table | None:
 
 def subjects_table(region: Region, method: str, verdict: Verdict) -> Table | None:
     """Each subject by itself."""
-    rows = [row for row in region.chosen if row["method"] == method and row.get("subject") != ALL]
+    rows = [row for row in region.of_models if row["method"] == method and row.get("subject") != ALL]
     if not rows:
         return None
     lines = [
         Line(
-            (words(row["subject"]), words(region.model_label(row["model"])), layer_cell(row), *_scores(row), _sizes(row)),
+            (words(row["subject"]), words(region.model_label(row["model"])), layer_cell(row), *score_cells(row), sizes(row)),
             "aside" if row["model"] not in ranked(verdict) else "",
         )
         for subject in dict.fromkeys(row["subject"] for row in rows)
@@ -216,7 +219,7 @@ def subjects_table(region: Region, method: str, verdict: Verdict) -> Table | Non
         Column("subject", numeric=False),
         Column("model", numeric=False),
         Column("layer", numeric=False),
-        *_score_columns(region),
+        *score_columns(region),
         _SIZES,
     )
     return Table(f"table-subjects-{method}", f"Each subject by itself. {_N}", columns, tuple(lines))
@@ -228,9 +231,9 @@ def geometry_table(region: Region) -> Table | None:
     if not rows:
         return None
     lines = tuple(
-        Line((words(row["method"].replace("_", " ")), words(row["subject"]), *_scores(row), _sizes(row))) for row in rows
+        Line((words(row["method"].replace("_", " ")), words(row["subject"]), *score_cells(row), sizes(row))) for row in rows
     )
-    columns = (Column("descriptor", numeric=False), Column("subject", numeric=False), *_score_columns(region), _SIZES)
+    columns = (Column("descriptor", numeric=False), Column("subject", numeric=False), *score_columns(region), _SIZES)
     return Table("table-geometry", f"Descriptors of the region by itself. {_N}", columns, lines)
 
 

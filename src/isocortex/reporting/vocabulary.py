@@ -21,6 +21,7 @@ class Family:
 FAMILIES = {
     "encoding": Family(0, "encoding", "median r", "the explainable variance", "explains"),
     "readout": Family(1, "readout", "median r", "the explainable variance", "explains"),
+    "core": Family(1, "response-optimised core", "median r", "the explainable variance", "explains"),
     "decoding": Family(2, "decoding", "balanced accuracy", "what can be decoded", "decodes"),
     "joint": Family(2, "joint encoding", "median r", "the explainable variance", "explain"),
     "rdm": Family(3, "representational similarity", "RDM correlation", "the lower noise ceiling", "resembles"),
@@ -35,7 +36,13 @@ OTHER = Family(5, "similarity", "score", "what a copy of the region would reach"
 
 METHODS = {
     "ridge": "Ridge encoding",
+    "linear": "Linear readout",
     "factorized": "Factorized readout",
+    "gaussian": "Gaussian readout",
+    "fwrf": "Feature-weighted receptive field",
+    "semantic": "Semantic spatial transformer",
+    "semantic_identity": "Transformer without a warp",
+    "semantic_shuffled": "Transformer, images shuffled",
     "banded": "Banded ridge",
     "stacking": "Stacked ridge",
     "rsa": "RSA",
@@ -53,6 +60,10 @@ METHODS = {
     "stochastic_shape": "Stochastic shape distance",
     "participation_ratio": "Participation ratio",
 }
+# Where there is little room.
+SHORT = {"linear": "linear", "factorized": "factorized", "gaussian": "Gaussian", "fwrf": "fwRF", "semantic": "transformer"}
+# Readouts as they stand below each other, the transformer's twins last.
+READOUT_ORDER = ("linear", "factorized", "gaussian", "fwrf", "semantic", "semantic_identity", "semantic_shuffled")
 # What a method's score is: by the option that decides it, "" where none of these is set.
 SCORES = {
     "ricci": {"": "Spearman ρ of node curvature"},

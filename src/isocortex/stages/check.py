@@ -8,8 +8,11 @@ from typing import Any
 
 from isocortex.errors import StudyError
 from isocortex.features.model import Context
+from isocortex.features.outline import Outline
+from isocortex.features.sources import OUTLINES, function_of
 from isocortex.planning import cost
 from isocortex.study import Study, load_study
+from isocortex.study.explain import unknown
 from isocortex.study.jobs import Jobs
 
 
@@ -21,12 +24,24 @@ def check(path: str | Path) -> str:
     study = load_study(path)
     try:
         _check_own_files(study)
-        for model, entry in study.models.items():
-            CHECKS.get(entry["source"], lambda *_: None)(study, model, entry)
+        found = {
+            model: CHECKS.get(entry["source"], lambda *_: None)(study, model, entry) for model, entry in study.models.items()
+        }
+        _check_readouts(study, found)
     except StudyError as error:
         text = str(error)
         raise StudyError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from None
-    return _describe(study)
+    ladders = {model: outline.layers for model, outline in found.items() if outline and not study.models[model]["layers"]}
+    return _describe(study, ladders)
+
+
+def _check_readouts(study: Study, found: dict[str, Outline | None]) -> None:
+    """Layers that readouts read are among the model's own, where it has a ladder."""
+    for model, layers in study.options.readout.layers.items():
+        outline = found.get(model)
+        for layer in layers if outline is not None else ():
+            if outline is not None and layer not in outline.layers:
+                raise unknown(f"readout.layers.{model}", layer, outline.layers, "layer")
 
 
 def _places(study: Study) -> list[Path]:
@@ -63,26 +78,46 @@ def _check_precomputed(study: Study, model: str, entry: dict[str, Any]) -> None:
         _check_path(study, f"models.{model}.layers.{layer}.path" if layer else f"models.{model}.path", place["path"])
 
 
-def _check_callable(study: Study, model: str, entry: dict[str, Any]) -> None:
-    """Build the model without memory for its weights, and look for the layers."""
-    import torch
+def _check_network(study: Study, model: str, entry: dict[str, Any]) -> Outline | None:
+    """Build the model without memory for its weights, and look for the layers; of its own, the ladder.
 
-    from isocortex.features.callable import build_module
-    from isocortex.features.network import check_layers
-
-    if entry["weights"] not in (None, "random"):
+    None where it is made from a file of the data set that is not fetched yet.
+    """
+    if entry["source"] == "callable" and entry["weights"] not in (None, "random"):
         _check_path(study, f"models.{model}.weights", entry["weights"])
-    context = Context(model=model, root=Path(Jobs(study).at.resources), study_dir=study.directory, device=torch.device("cpu"))
-    with torch.device("meta"):
-        module, _ = build_module({**entry, "weights": None}, context)
-    check_layers(module, entry["layers"], model)
+    _check_degrees(study, model, entry)
+    if entry["source"] != "callable" and any(_is_to_fetch(study, entry.get(key)) for key in ("path", "weights")):
+        return None
+    root = next((place for place in _places(study) if _holds(place, entry)), Path(Jobs(study).at.resources))
+    degrees = next((study.dataset.stimuli[name].degrees for name in study.stimulus_sets), None)
+    return function_of(OUTLINES[entry["source"]])(entry, Context(root, study.directory, model=model, degrees=degrees))
 
 
-CHECKS = {"precomputed": _check_precomputed, "callable": _check_callable}
+def _is_to_fetch(study: Study, path: str | None) -> bool:
+    return path in study.dataset.files and not any((place / str(path)).exists() for place in (*_places(study), study.directory))
 
 
-def _describe(study: Study) -> str:
+def _holds(place: Path, entry: dict[str, Any]) -> bool:
+    """Whether a folder holds one of the model's files."""
+    named = [entry.get(key) for key in ("path", "name", "weights")]
+    return any(name and (place / str(name)).exists() for name in named)
+
+
+def _check_degrees(study: Study, model: str, entry: dict[str, Any]) -> None:
+    for name in study.stimulus_sets:
+        if entry.get("place") and study.dataset.stimuli[name].degrees is None:
+            raise StudyError(
+                f"models.{model}.place: how many degrees the images of {name!r} span is not known; "
+                "give the stimulus set degrees:"
+            )
+
+
+CHECKS: dict[str, Any] = {"precomputed": _check_precomputed, **dict.fromkeys(OUTLINES, _check_network)}
+
+
+def _describe(study: Study, ladders: dict[str, tuple[str, ...]]) -> str:
     jobs = list(Jobs(study))
+    untrained = study.options.core and not study.cores()
     hours = sum(cost(study, job).seconds for job in jobs) / 3600
     models = ", ".join(f"{name} ({entry['source']})" for name, entry in study.models.items())
     lines = [
@@ -92,6 +127,9 @@ def _describe(study: Study) -> str:
         f"  regions    {', '.join(study.regions)}",
         f"  models     {models}",
         *([f"  joint      {', '.join(study.joint())}"] if study.joint() else []),
+        *([f"  cores      {', '.join(study.cores())}"] if study.cores() else []),
+        *([f"  note       core: not trained, for {study.dataset.name} holds RDMs only"] if untrained else []),
+        *(f"  layers     {model}: {', '.join(layers)}" for model, layers in ladders.items()),
         f"  primary    {study.primary}",
         f"  jobs       {len(jobs)}, about {hours:.1f} core hours (isocortex plan tells more)",
     ]

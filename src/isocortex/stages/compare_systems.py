@@ -66,18 +66,31 @@ def _rdms(subjects: list[Subject], reading: Reading) -> Systems:
 def _layers(subjects: list[Subject], reading: Reading) -> tuple[list[torch.Tensor], tuple[str, ...]]:
     """Patterns of the layers: their units, where the metric needs these, else others that have their Gram matrices."""
     subject = subjects[0]
-    if reading.features:
+    if reading.settings.get("group") in MOVES_UNITS:
         store = reading.features[subject.set_name]
         place = {str(name): row for row, name in enumerate(store.sidecar["stimulus_ids"])}
         rows = np.array([place[name] for name in subject.stimulus_ids])
         wanted = reading.options.get("layers")
         groups = {attributes["layer"]: group for group, attributes in sorted(store.groups.items())}
         names = tuple(name for name in (wanted or groups) if name in groups)
+        _refuse_projected(store, reading, {name: groups[name] for name in names})
         units = [np.asarray(store.array(groups[name], "activation")[:])[rows] for name in names]
         return [torch.as_tensor(x, dtype=torch.float64, device=reading.device) for x in units], names
     found = list(layer_patterns(reading.kernels[subject.set_name], subject, reading.options, reading.device))
     layers = [_widened(x, n_features, reading.settings) for _, x, n_features in found]
     return layers, tuple(name for name, _, _ in found)
+
+
+def _refuse_projected(store: Store, reading: Reading, groups: dict[str, str]) -> None:
+    """Raise `DataError` for a layer whose own units were not stored."""
+    for name, group in groups.items():
+        attributes = store.groups[group]
+        if "projected" in attributes:
+            raise DataError(
+                f"compare: model {reading.options['model']!r}, layer {name!r}: found {attributes['n_units']} units projected "
+                f"to {attributes['projected']} dimensions, expected the units, which group: {reading.settings['group']} "
+                "matches; set project: none for the model, or pool the layer"
+            )
 
 
 def _widened(x: torch.Tensor, n_features: int, settings: dict[str, Any]) -> torch.Tensor:

@@ -55,7 +55,7 @@ def run(spec: dict[str, Any], device: str) -> None:
     }
     writer = StoreWriter(spec["output"], recipe, ids)
     for group, attributes in groups.items():
-        writer.group(group, **attributes)
+        writer.group(group, **{name: value for name, value in attributes.items() if name != "dtype"})  # that of the features
         if not writer.has(group, "row_mean", 0, len(ids)):
             _layer(features, writer, group, plan, where)
     writer.finish(

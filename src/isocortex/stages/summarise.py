@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray
 
-from isocortex.inference.comparisons import Candidate, compare_models
+from isocortex.inference.comparisons import Candidate, compare_cores, compare_models
 from isocortex.inference.fdr import q_of_rows
 from isocortex.inference.pooling import Draws
-from isocortex.inference.rows import COMPARISON_COLUMNS, NOT_COMPARED, rows_from_json, to_frame
+from isocortex.inference.rows import COMPARISON_COLUMNS, NOT_COMPARED, OWN_COMPARISONS, rows_from_json, to_frame
 from isocortex.storage.tables import read_netcdf, write_parquet
+from isocortex.study.readouts import TWINS
 
 
 def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (every stage has this signature)
     """Write `scores.parquet` and `comparisons.parquet` of one region."""
     cells = [read_netcdf(path) for _, path in sorted(spec["inputs"]["cells"].items())]
     scores = with_q_region([row for cell in cells for row in rows_from_json(cell.attrs["rows"])])
-    confidence = float(spec["options"].get("confidence", 0.95))
-    comparisons = compare_cells(cells, spec["options"]["region"], confidence, spec["options"].get("generalise", "auto"))
+    options = spec["options"]
+    inference = float(options.get("confidence", 0.95)), options.get("generalise", "auto"), options.get("primary", "")
+    comparisons = compare_cells(cells, options["region"], *inference)
     write_parquet(scores, spec["output"]["scores"])
     write_parquet(comparisons, spec["output"]["comparisons"])
 
@@ -32,21 +35,36 @@ def with_q_region(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return frame
 
 
-def compare_cells(cells: list[xarray.Dataset], region: str, confidence: float, generalise: str = "auto") -> pd.DataFrame:
-    """The table of all pairs of models per method; contaminated models are left out."""
-    by_method: dict[str, list[Candidate]] = {}
+def compare_cells(
+    cells: list[xarray.Dataset], region: str, confidence: float, generalise: str = "auto", primary: str = ""
+) -> pd.DataFrame:
+    """The table of all pairs of models per method, and of cores with the models' primary encoder and readouts; contaminated
+    models are left out."""
+    by_method: dict[tuple[str, str], list[Candidate]] = {}
     for cell in cells:
         rows = [row for row in rows_from_json(cell.attrs["rows"]) if row["is_chosen"] and row["family"] not in NOT_COMPARED]
-        for method in dict.fromkeys(row["method"] for row in rows):
+        for family, method in dict.fromkeys((row["family"], row["method"]) for row in rows):
             candidate = _candidate(cell, method, [row for row in rows if row["method"] == method])
             if candidate is not None:
-                by_method.setdefault(method, []).append(candidate)
+                by_method.setdefault((family, method), []).append(candidate)
     table = [
         row
-        for method, found in sorted(by_method.items())
+        for (family, method), found in sorted(by_method.items(), key=lambda item: item[0][1])
+        if family not in OWN_COMPARISONS
         for row in compare_models(found, region, method, confidence, generalise)
     ]
+    cores = [one for (family, _), found in by_method.items() if family in OWN_COMPARISONS for one in found]
+    table += compare_cores(cores, _beside_cores(by_method, primary), region, confidence, generalise) if cores else []
     return to_frame(table, COMPARISON_COLUMNS)
+
+
+def _beside_cores(by_method: Mapping[tuple[str, str], list[Candidate]], primary: str) -> dict[str, list[Candidate]]:
+    """What cores are compared with: the primary encoder, or the first where that is none, and readouts but for twins."""
+    encoders = sorted(method for family, method in by_method if family == "encoding")
+    chosen = [primary] if primary in encoders else encoders[:1]
+    chosen += sorted(method for family, method in by_method if family == "readout" and method not in TWINS)
+    found = {method: models for (family, method), models in by_method.items() if family in ("encoding", "readout")}
+    return {method: found[method] for method in chosen}
 
 
 def _candidate(cell: xarray.Dataset, method: str, rows: list[dict[str, Any]]) -> Candidate | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import threading
 import zipfile
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +18,7 @@ from isocortex.storage.arrays import open_array
 
 
 class ImageReader:
-    """Reads pictures below `root`, keeping archives open between reads (a context manager).
+    """Reads pictures below `root`, keeping archives open between reads (a context manager); several threads may read at once.
 
     A path is 'folder/file.jpg', 'images.zip!member.jpg', 'f.npz!key' with a row, or 'f.npy' with a row.
     """
@@ -25,6 +27,7 @@ class ImageReader:
         self.root = Path(root)
         self._archives: dict[str, zipfile.ZipFile] = {}
         self._arrays: dict[str, Any] = {}
+        self._lock = threading.Lock()
 
     def __enter__(self) -> ImageReader:
         return self
@@ -45,9 +48,10 @@ class ImageReader:
         return self._read_file(path, container, member)
 
     def _read_row(self, path: str, container: str, key: str | None, row: int) -> np.ndarray:
-        if path not in self._arrays:
-            self._arrays[path] = open_array(self.root / container, key)
-        array = self._arrays[path]
+        with self._lock:
+            if path not in self._arrays:
+                self._arrays[path] = open_array(self.root / container, key)
+            array = self._arrays[path]
         if not 0 <= row < array.shape[0]:
             raise DataError(f"{self.root / path}: found {array.shape[0]} rows, row {row} asked for; make the stimuli again")
         return as_rgb(np.asarray(array[row]), f"{self.root / path} row {row}")
@@ -58,9 +62,12 @@ class ImageReader:
             if not member:
                 with Image.open(self.root / container) as picture:
                     return as_rgb(_decode(picture), where)
-            if container not in self._archives:
-                self._archives[container] = zipfile.ZipFile(self.root / container)
-            with self._archives[container].open(member) as stream, Image.open(stream) as picture:
+            # Bytes come from the archive one thread at a time; decoding, which takes long, is side by side.
+            with self._lock:
+                if container not in self._archives:
+                    self._archives[container] = zipfile.ZipFile(self.root / container)
+                data = self._archives[container].read(member)
+            with Image.open(io.BytesIO(data)) as picture:
                 return as_rgb(_decode(picture), where)
         except FileNotFoundError:
             raise DataError(f"{where}: missing; fetch the data set again") from None

@@ -21,6 +21,8 @@ from zarr.errors import UnstableSpecificationWarning
 
 from isocortex.errors import StoreError
 from isocortex.storage.atomic import digest_file, digest_json, read_json, replacing, write_json
+from isocortex.storage.donor import Donor
+from isocortex.storage.journal import discard, journal_path, note, read_journal, without
 
 FORMAT = 1
 
@@ -100,56 +102,50 @@ class StoreWriter:
     sidecar : the JSON file that declares the store whole; its store is `sidecar.with_suffix('.zarr')`.
     recipe : JSON-able; a store of another recipe is discarded.
     rows : one key per row of the arrays (say, stimulus digests). A store of the same recipe with other rows is kept aside as
-        `donor_rows` (key → row) readable through `donor(group, name)` until `finish`.
+        `donor` until `finish`.
     """
 
     def __init__(self, sidecar: Path | str, recipe: Any, rows: Sequence[str] = ()) -> None:
         self.sidecar, self.directory = Path(sidecar), store_path(sidecar)
         self.recipe, self.rows = json.loads(json.dumps(recipe)), list(rows)
-        self.donor_directory = self.directory.with_name(f".{self.directory.stem}.old.zarr")
-        self.donor_rows: dict[str, int] = {}
+        self.donor: Donor | None = None
         self._done: dict[str, str] = {}
+        self._checked: set[str] = set()
+        self._arrays: dict[str, zarr.Array[Any]] = {}
         self.sidecar.parent.mkdir(parents=True, exist_ok=True)
         self.sidecar.unlink(missing_ok=True)
         self._adopt()
         self.root = zarr.open_group(self.directory, mode="a", zarr_format=3)
-        if not _journal(self.directory).exists():
-            self._note({"recipe": self.recipe, "rows": self.rows, "format": FORMAT})
+        if not journal_path(self.directory).exists():
+            note(self.directory, {"recipe": self.recipe, "rows": self.rows, "format": FORMAT})
 
     def _adopt(self) -> None:
         """Keep what is there if recipe and rows match; else make it a donor, or discard it."""
-        head, done = _read_journal(self.directory)
+        aside = _aside(self.directory)
+        (head, done), (earlier, theirs) = read_journal(self.directory), read_journal(aside)
         if head is None or head.get("recipe") != self.recipe or head.get("format") != FORMAT:
-            _discard(self.directory)
+            discard(self.directory)
+        elif (
+            head.get("rows") != self.rows
+            and earlier is not None
+            and earlier.get("recipe") == self.recipe
+            and len(theirs) > len(done)
+        ):
+            discard(self.directory)  # hardly begun when its rows changed again: what was aside before has more
         elif head.get("rows") != self.rows:
-            _discard(self.donor_directory)
-            _journal(self.directory).rename(_journal(self.donor_directory))
-            self.directory.rename(self.donor_directory)
+            discard(aside)
+            self.directory.rename(aside)
+            journal_path(self.directory).rename(journal_path(aside))
         else:
             self._done = done
-        donor_head, donor_done = _read_journal(self.donor_directory)
-        if donor_head is not None and donor_head.get("recipe") == self.recipe:
-            self.donor_rows = {key: row for row, key in enumerate(donor_head["rows"])}
-            self._donor_done = donor_done
+            # What a killed job was writing lies under another name, and belongs to nothing.
+            for torn in self.directory.rglob("*.partial"):
+                torn.unlink()
+        head, done = read_journal(aside)
+        if head is not None and head.get("recipe") == self.recipe and head.get("format") == FORMAT:
+            self.donor = Donor(aside, head["rows"], done)
         else:
-            _discard(self.donor_directory)
-
-    def _note(self, line: dict[str, Any]) -> None:
-        with open(_journal(self.directory), "a", encoding="utf-8") as journal:
-            journal.write(json.dumps(line) + "\n")
-
-    def donor(self, group: str, name: str) -> zarr.Array[Any] | None:
-        """The same array in the store that had other rows, if it was finished there."""
-        if not self.donor_rows or not self.donor_directory.is_dir():
-            return None
-        root = zarr.open_group(self.donor_directory, mode="r", zarr_format=3)
-        key = f"{group}/{name}"
-        if key not in root:
-            return None
-        array = root[key]
-        if not isinstance(array, zarr.Array) or len([n for n in self._donor_done if n.startswith(f"{key}/c/")]) < array.nchunks:
-            return None
-        return array
+            discard(aside)
 
     def group(self, name: str, **attributes: Any) -> None:
         """Make a group (or refresh its attributes)."""
@@ -163,9 +159,7 @@ class StoreWriter:
             there = where[name]
             if isinstance(there, zarr.Array) and there.shape == tuple(shape) and there.dtype == np.dtype(dtype):
                 return
-            prefix = f"{group}/{name}/" if group else f"{name}/"
-            self._done = {key: value for key, value in self._done.items() if not key.startswith(prefix)}
-            del where[name]
+            self.drop(group, name)
         chunks = (max(1, min(rows_per_chunk, shape[0])), *[max(1, size) for size in shape[1:]])
         where.create_array(
             name=name,
@@ -176,28 +170,50 @@ class StoreWriter:
             dimension_names=list(dims),
         )
 
+    def drop(self, group: str, name: str) -> None:
+        """Take an array out, to be made anew; the journal knows before the first file goes."""
+        key = _key(group, name)
+        note(self.directory, {"dropped": key})
+        self._done = without(self._done, key)
+        self._arrays.pop(key, None)
+        del self.root[key]
+
+    def find(self, group: str, name: str) -> zarr.Array[Any] | None:
+        """An array as it is by now; None where it was not made yet."""
+        key = _key(group, name)
+        if key not in self._arrays:
+            found = self.root.get(key)
+            if not isinstance(found, zarr.Array):
+                return None
+            self._arrays[key] = found
+        return self._arrays[key]
+
     def _array(self, group: str, name: str) -> zarr.Array[Any]:
-        array = self.root[f"{group}/{name}" if group else name]
-        if not isinstance(array, zarr.Array):
-            raise StoreError(f"{self.directory}: {group}/{name} is not an array; delete the store and run again")
-        return array
+        found = self.find(group, name)
+        if found is None:
+            raise StoreError(f"{self.directory}: {_key(group, name)} is not an array; delete the store and run again")
+        return found
 
     def _chunk_files(self, group: str, name: str, start: int, stop: int) -> list[str]:
         array = self._array(group, name)
-        step, key = array.chunks[0], f"{group}/{name}" if group else name
-        rest = "/0" * (array.ndim - 1)
-        return [f"{key}/c/{index}{rest}" for index in range(start // step, (stop + step - 1) // step)]
+        step, rest = array.chunks[0], "/0" * (array.ndim - 1)
+        return [f"{_key(group, name)}/c/{index}{rest}" for index in range(start // step, (stop + step - 1) // step)]
 
     def has(self, group: str, name: str, start: int, stop: int) -> bool:
-        """Whether rows `start:stop` were written before and their chunks still have their checksums."""
-        try:
-            files = self._chunk_files(group, name, start, stop)
-        except KeyError:
+        """Whether rows `start:stop` were written before and their chunks still have their checksums (checked once)."""
+        if self.find(group, name) is None:
             return False
-        return all(
-            file in self._done and (self.directory / file).is_file() and digest_file(self.directory / file) == self._done[file]
-            for file in files
-        )
+        return all(self._is_whole(file) for file in self._chunk_files(group, name, start, stop))
+
+    def _is_whole(self, file: str) -> bool:
+        if file not in self._done:
+            return False
+        if file not in self._checked:
+            path = self.directory / file
+            if not path.is_file() or digest_file(path) != self._done[file]:
+                return False
+            self._checked.add(file)
+        return True
 
     def write(self, group: str, name: str, start: int, values: np.ndarray) -> None:
         """Write rows from `start` (a chunk boundary) and note their checksums."""
@@ -206,46 +222,42 @@ class StoreWriter:
             self._array(group, name)[start : start + len(values)] = values
         for file in self._chunk_files(group, name, start, start + len(values)):
             self._done[file] = digest_file(self.directory / file)
-            self._note({"file": file, "sha256": self._done[file]})
+            self._checked.add(file)
+            note(self.directory, {"file": file, "sha256": self._done[file]})
 
     def read(self, group: str, name: str) -> np.ndarray:
         """An array that was written."""
         return np.asarray(self._array(group, name)[:])
 
+    def take(self, group: str, name: str, rows: Sequence[int]) -> np.ndarray:
+        """Some rows (k, …) of an array, each chunk read once."""
+        array: Any = self._array(group, name)
+        return np.asarray(array.oindex[list(rows)])
+
+    def took(self, computed: int, seconds: float) -> None:
+        """Note how long it took to compute rows. The sidecar does not know: equal stores have equal ones."""
+        note(self.directory, {"computed": computed, "seconds": seconds})
+
     def finish(self, **extra: Any) -> None:
         """Declare the store whole: write the sidecar, drop the donor."""
         groups = {name: dict(group.attrs) for name, group in sorted(self.root.groups())}
         write_sidecar(self.sidecar, self.recipe, groups=groups, **extra)
-        _discard(self.donor_directory)
+        discard(_aside(self.directory))
 
 
-def _journal(directory: Path) -> Path:
-    """A journal lies beside its store: inside, Zarr would take it for a stray."""
-    return directory.with_suffix(".journal")
+def stored_recipe(sidecar: Path | str) -> dict[str, Any] | None:
+    """The recipe of what lies at a sidecar's place, finished or not; None where nothing does that could be resumed."""
+    head, _ = read_journal(store_path(sidecar))
+    return head["recipe"] if head is not None and head.get("format") == FORMAT else None
 
 
-def _discard(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
-    _journal(directory).unlink(missing_ok=True)
+def _key(group: str, name: str) -> str:
+    return f"{group}/{name}" if group else name
 
 
-def _read_journal(directory: Path) -> tuple[dict[str, Any] | None, dict[str, str]]:
-    """Head line and checksums of a store's journal; a torn last line is left out."""
-    try:
-        lines = _journal(directory).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return None, {}
-    if not directory.is_dir():
-        return None, {}
-    parsed: list[dict[str, Any]] = []
-    for line in lines:
-        try:
-            parsed.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    if not parsed or "recipe" not in parsed[0]:
-        return None, {}
-    return parsed[0], {line["file"]: line["sha256"] for line in parsed[1:]}
+def _aside(directory: Path) -> Path:
+    """Where a store of other rows waits."""
+    return directory.with_name(f".{directory.stem}.old.zarr")
 
 
 def write_sidecar(sidecar: Path | str, recipe: Any, **extra: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from isocortex.study.job import Job
 from isocortex.study.layout import Layout
 from isocortex.study.options import MOVES_UNITS, SPANNING
+from isocortex.study.readouts import guide_of
 from isocortex.study.searchlight import for_model
 from isocortex.study.sources import asked_layers
 
@@ -68,8 +69,18 @@ def readout(at: Layout) -> Iterator[Job]:
             "splits": {s: at.splits(s) for s in at.study.regions[region].subjects},
         }
         cleaning = {key: value for key, value in _in_time(at, region).items() if key == "cleaning"}
-        options = {**_common(at, region, model), **cleaning, "readouts": readouts, "layers": layers}
+        degrees = {name: at.study.dataset.stimuli[name].degrees for name in sets}
+        options = {**_common(at, region, model), **cleaning, "readouts": _own(readouts), "layers": layers, "degrees": degrees}
+        if guide := guide_of(at.study, region, model):
+            inputs["guide"] = {name: at.features(guide["model"], name) for name in sets}
+            seen = at.study.contaminated(guide["model"])
+            options["guide"] = {**guide, "contaminated": [s for s in at.study.regions[region].subjects if s in seen]}
         yield Job("readout", inputs, at.cell(region, model, "readout"), options)
+
+
+def _own(readouts: dict[str, Any]) -> dict[str, Any]:
+    """Options of the methods; the localiser's layer is an option of the job, which says it in full."""
+    return {name: {key: value for key, value in options.items() if key != "guide"} for name, options in readouts.items()}
 
 
 def decode(at: Layout) -> Iterator[Job]:
@@ -110,6 +121,29 @@ def joint(at: Layout) -> Iterator[Job]:
                 "methods": joint["methods"],
             }
             yield Job("joint", inputs, at.cell(region, name, "joint"), options)
+
+
+def core(at: Layout) -> Iterator[Job]:
+    """Networks that are trained on a region's own responses."""
+    for region, plan in at.study.regions.items():
+        sets = list(dict.fromkeys(at.study.subjects[s]["stimuli"] for s in plan.subjects))
+        for name, planned in at.study.cores().items():
+            inputs = {
+                "brain": at.brain(region),
+                "splits": {s: at.splits(s) for s in plan.subjects},
+                "stimuli": {key: at.stimuli(key) for key in sets},
+            }
+            cleaning = {key: value for key, value in _in_time(at, region).items() if key == "cleaning"}
+            options = {
+                **_common(at, region, ""),
+                **cleaning,
+                "model": name,
+                "readouts": planned["readouts"],
+                "core": planned["core"],
+                "root": at.resources,
+                "degrees": {key: at.study.dataset.stimuli[key].degrees for key in sets},
+            }
+            yield Job("core", inputs, at.core(region, name), options)
 
 
 def compare(at: Layout) -> Iterator[Job]:

@@ -20,7 +20,11 @@ METHOD_MODULES: dict[str, str] = {
     "ridge": "isocortex.encoding.ridge",
     "pls": "isocortex.encoding.encoders.pls",
     "fractional": "isocortex.encoding.encoders.fractional",
+    "linear": "isocortex.encoding.readouts.linear",
     "factorized": "isocortex.encoding.readouts.factorized",
+    "gaussian": "isocortex.encoding.readouts.gaussian",
+    "fwrf": "isocortex.encoding.readouts.fwrf",
+    "semantic": "isocortex.encoding.readouts.semantic",
     "banded": "isocortex.encoding.joint.banded",
     "stacking": "isocortex.encoding.joint.stacking",
     "rsa": "isocortex.similarity.rsa",
@@ -39,9 +43,8 @@ METHOD_MODULES: dict[str, str] = {
 
 # Stages that follow their code; those of results/shared follow `recipes.RECIPES`.
 STAGES = (
-    "splits", "region", "encode", "readout", "decode", "joint", "compare", "shapes", "searchlight", "geometry", "summarise",
-    "report", "identify", "space",
-    "across", "index",
+    "splits", "region", "encode", "readout", "decode", "joint", "core", "compare", "shapes", "searchlight", "geometry",
+    "summarise", "report", "identify", "space", "across", "index",
 )  # fmt: skip
 
 

@@ -63,9 +63,10 @@ class TrainedNetworks(Options):
 
 
 class StimulusSet(Options):
-    """What a group of subjects saw."""
+    """What a group of subjects saw; `degrees`: the width of its images in degrees of visual angle."""
 
     n: Count
+    degrees: Positive | None = None
     ids: Place | None = None
     images: Place | None = None
     table: Table | None = None

@@ -18,7 +18,7 @@ from isocortex.study.space import planned_systems
 # Stages whose cells are looked at, and have no rows of a table.
 WITHOUT_ROWS = ("shapes",)
 # Stages whose cells the line on a page makes anew.
-REDONE = ("encode", "readout", "decode", "joint", "compare", "shapes", "searchlight")
+REDONE = ("encode", "readout", "decode", "joint", "core", "compare", "shapes", "searchlight")
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,14 @@ class Jobs:
     # --- the stages ---
 
     def _cells_of(self, region: str, leave_out: Container[str] = ()) -> dict[str, str]:
-        """Every file of results of a region, by `<model>/<file>` (or `<file>`, where it is of the region by itself)."""
+        """Every file of results of a region, by `<model>/<file>`, of a core by `<core>/core` (or `<file>`, where it is of the
+        region by itself)."""
         found: dict[str, str] = {}
-        for jobs in (jobs for stage, jobs in self._cell_jobs.items() if stage not in leave_out):
-            for job in jobs:
+        for stage, jobs in self._cell_jobs.items():
+            for job in jobs if stage not in leave_out else ():
                 if job.options["region"] == region:
-                    found["/".join(part for part in (job.options["model"], Path(job.target).stem) if part)] = job.target
+                    file = "core" if stage == "core" else Path(job.target).stem
+                    found["/".join(part for part in (job.options["model"], file) if part)] = job.target
         return found
 
     @cached_property
@@ -74,6 +76,7 @@ class Jobs:
             "readout": list(cells.readout(self.at)),
             "decode": list(cells.decode(self.at)),
             "joint": list(cells.joint(self.at)),
+            "core": list(cells.core(self.at)),
             "compare": list(cells.compare(self.at)),
             "shapes": list(cells.shapes(self.at)),
             "searchlight": list(cells.searchlight(self.at)),

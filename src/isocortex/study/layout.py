@@ -57,8 +57,8 @@ class Layout:
     def features(self, model: str, stimulus_set: str) -> str:
         """Sidecar of a model's features for a stimulus set."""
         entry = {key: value for key, value in self.study.models[model].items() if key not in _NOT_IN_RECIPE}
-        if entry["source"] == "callable":
-            entry.pop("layers")  # a store takes more layers in; it is not another store
+        if entry["source"] != "precomputed":  # whose layers are files, and what it is made of
+            entry.pop("layers", None)  # a store takes more layers in; it is not another store
         return f"{self.shared}/features/{self._named('features', model, entry)}/{stimulus_set}.json"
 
     def splits(self, subject: str) -> str:
@@ -76,6 +76,11 @@ class Layout:
     def cell(self, region: str, model: str, name: str) -> str:
         """Results of one model in one region."""
         return f"{self.home}/{region}/{model}/{name}.nc"
+
+    def core(self, region: str, name: str) -> dict[str, str]:
+        """Results of a core that was trained on a region, and its weights."""
+        folder = f"{self.home}/{region}/cores"
+        return {"cell": f"{folder}/{name}.nc", "weights": f"{folder}/{name}.npz"}
 
     def decoding(self, region: str) -> str:
         """Labels decoded from a region by itself."""

@@ -10,10 +10,12 @@ from typing import Any
 from isocortex.errors import StudyError
 from isocortex.study import options as opt
 from isocortex.study.catalogue import Dataset, dataset_of, read_yaml
+from isocortex.study.cores import check_cores, planned_cores
 from isocortex.study.explain import parse, unknown
 from isocortex.study.identifiers import check_id, check_unique
 from isocortex.study.identify import check_identify
 from isocortex.study.joint import joint_encoders
+from isocortex.study.readouts import check_readouts
 from isocortex.study.regions import RegionPlan, plan_regions
 from isocortex.study.searchlight import check_searchlights
 from isocortex.study.space import check_space
@@ -86,6 +88,8 @@ class Study:
         _check_primary(study)
         _check_decoders(study)
         _check_delays(study)
+        check_readouts(study)
+        check_cores(study)
         check_identify(study)
         check_searchlights(study)
         check_space(study)
@@ -142,6 +146,10 @@ class Study:
     def joint(self) -> dict[str, Entry]:
         """Joint encoders: label, spaces, methods with their options; none where there are only RDMs."""
         return {} if self.level == "rdm" else joint_encoders(self.options, self.models)
+
+    def cores(self) -> dict[str, Entry]:
+        """Response-optimised cores: label, readout, architecture and training; none where there are only RDMs."""
+        return planned_cores(self)
 
     def metrics(self, region: str, family: str | None = None) -> dict[str, Entry]:
         """Metrics of a region (of one family) with their options."""
@@ -248,14 +256,16 @@ def _model(name: str, entries: Mapping[str, Any], seen: tuple[str, ...]) -> Entr
                 f"expected a model of source {' or '.join(opt.SOURCES_WITH_WEIGHTS)}"
             )
         keep = {key: value for key, value in base.items() if key not in ("label", "trained_on")}
+        if keep.get("transforms", "") is None and keep["weights"] not in (None, "random"):
+            keep["transforms"] = keep["weights"]  # the twin sees images as the trained network does
         entry = {**keep, **{key: value for key, value in entry.items() if key != "like"}}
     source = entry.get("source")
     if source is None:
         raise StudyError(f"{where}: missing source; expected one of {', '.join(opt.SOURCES)}, or like: another model")
     if source not in opt.SOURCES:
         raise unknown(f"{where}.source", source, opt.SOURCES, "source")
-    parsed = parse(opt.SOURCES[source], entry, where)
-    return parsed.model_dump()
+    parsed = parse(opt.SOURCES[source], entry, where).model_dump()
+    return parsed | ({"name": name} if parsed.get("name", "") is None else {})
 
 
 def _check_readout_layers(options: opt.StudyOptions, models: dict[str, Entry]) -> None:

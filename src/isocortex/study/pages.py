@@ -31,6 +31,10 @@ def page_options(study: Study, region: str) -> dict[str, Any]:
         "models": _model_labels(study),
         "joint": study.joint(),
         "joint_order": list(study.joint()),
+        "core_order": list(study.options.core),
+        "cores": {
+            name: {"label": core.label or name, **study.cores().get(name, {})} for name, core in study.options.core.items()
+        },
         "methods": {
             "encode": study.encoders(region),
             "readout": study.readouts(region),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from isocortex.study.job import Job
 from isocortex.study.layout import Layout
 from isocortex.study.model import Entry
 from isocortex.study.options import NEEDS_PATTERNS
+from isocortex.study.readouts import stored_maps
 from isocortex.study.recipes import RECIPES
 
 
@@ -54,7 +56,7 @@ def features(at: Layout) -> Iterator[Job]:
     """What each model says of each stimulus set."""
     for model, entry in at.study.models.items():
         kept = {key: value for key, value in entry.items() if key not in ("label", "trained_on")}
-        maps = at.study.options.readout.layers.get(model, []) if _reads_out(at) else []
+        maps = stored_maps(at.study, model)
         for name in at.study.stimulus_sets:
             options = {
                 "name": at.dataset,
@@ -65,23 +67,29 @@ def features(at: Layout) -> Iterator[Job]:
                 "study_dir": at.study.directory.as_posix(),
                 "maps": maps,
             }
+            if entry.get("place"):
+                options["degrees"] = at.study.dataset.stimuli[name].degrees
             yield Job("features", {"stimuli": at.stimuli(name)}, at.features(model, name), options, _watched(at, entry))
 
 
 def _watched(at: Layout, entry: Entry) -> tuple[str, ...]:
     """Files of the user's own that a model is made from: an edit of one makes the features anew."""
     named = [str(entry.get("weights") or ""), str(entry.get("call") or "").partition(":")[0], str(entry.get("path") or "")]
+    named += [str(entry["name"])] if entry["source"] == "open_clip" else []
     named += [str(place["path"]) for place in (entry.get("layers") or {}).values()] if entry["source"] == "precomputed" else []
-    found = []
-    for name in named:
-        path = at.study.directory / name
-        if name.endswith((".py", ".pt", ".pth", ".h5", ".npz", ".npy", ".nc")) and path.is_file():
-            found.append(os.path.relpath(path))
-    return tuple(found)
+    paths = [path for name in named if name for path in _files(at.study.directory / name)]
+    return tuple(dict.fromkeys(os.path.relpath(path) for path in paths))
 
 
-def _reads_out(at: Layout) -> bool:
-    return any(at.study.readouts(region) for region in at.study.regions)
+def _files(path: Path) -> list[Path]:
+    """A file, with those that carry on its name where it is an ONNX graph, which may have its weights beside it.
+
+    Of a folder its files: configuration, weights, preparation; not of a Zarr folder, which has as many as it has chunks.
+    """
+    if path.is_file():
+        return [path, *sorted(other for other in path.parent.glob(f"{path.name}?*") if path.suffix == ".onnx")]
+    inside = path.is_dir() and path.suffix != ".zarr"
+    return sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")) if inside else []
 
 
 def splits(at: Layout) -> Iterator[Job]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from isocortex.encoding import READOUTS
 from isocortex.encoding.algorithms import ALGORITHMS
 from isocortex.encoding.banded import banded_ridge_cv
 from isocortex.encoding.encoders.fractional import fit_fractional
@@ -14,10 +15,12 @@ from isocortex.encoding.kernels import z_scored
 from isocortex.encoding.nested import fit_permuted, outer_kernel
 from isocortex.encoding.pls import pls
 from isocortex.encoding.ridge import fit_outer, ridge_cv
+from isocortex.encoding.scores import pearson
 from isocortex.encoding.splits import make_splits
 from isocortex.inference.encoder_nulls import Settings
 from isocortex.inference.encoders import Predictions, evaluate
 from isocortex.inference.layer_fits import collect
+from isocortex.stages.encode import bind
 
 pytestmark = pytest.mark.gpu
 CUDA = torch.device("cuda")
@@ -68,3 +71,24 @@ def test_a_nested_fit_and_its_inference(fit, options):
     assert results[1].score == pytest.approx(results[0].score, abs=1e-6)
     np.testing.assert_allclose(results[1].neuroids["p"], results[0].neuroids["p"], atol=0.011)
     np.testing.assert_allclose(moments[1], moments[0], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", READOUTS)
+@pytest.mark.parametrize("precision", ["float32", "mixed"])
+def test_readouts(name, precision, planted):
+    """The start, the order and the noise are the same on both devices; what rounding does to training is small."""
+    trained = name in ("factorized", "gaussian", "semantic")
+    options = {"epochs": 20, "precision": precision} if trained else {}
+    train, held = bind(READOUTS, name), np.arange(40)
+    maps, late = (torch.as_tensor(part) for part in (planted.maps[:240], planted.maps[240:]))
+    here = train(maps, planted.y[:240], held, {**options, **({"precision": "float32"} if trained else {})}, guide=maps)
+    there = train(maps, planted.y[:240], held, options, device=CUDA, guide=maps)
+    assert there.validation.device.type == "cuda"
+    r = [
+        pearson(made.predict(late.to(made.validation.device), late).cpu().numpy(), planted.clean[240:])
+        for made in (here, there)
+    ]
+    np.testing.assert_allclose(r[1], r[0], atol=0.03 if trained else 1e-3)
+    if precision == "float32":
+        np.testing.assert_allclose(there.loss.cpu(), here.loss, rtol=0.02 if trained else 1e-3)
+        np.testing.assert_allclose(there.fields.x.cpu(), here.fields.x, atol=0.02)

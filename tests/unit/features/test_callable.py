@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from isocortex.errors import DataError, StudyError
-from isocortex.features.callable import IMAGENET_MEAN, IMAGENET_SD
 from isocortex.features.model import Context
 from isocortex.features.network import NetworkModel
+from isocortex.features.preparing import IMAGENET_MEAN, IMAGENET_SD
 from isocortex.features.sources import build
 
 HERE = Path(__file__).parent
@@ -63,13 +63,13 @@ def test_the_default_preparation_is_that_of_imagenet_and_a_module_may_bring_its_
     seen = {}
     for name, entry in {"default": {}, "unit": {"preprocess": "unit"}}.items():
         built = model(**entry)
-        seen[name] = built._prepare(IMAGES[0]).numpy()
+        seen[name] = built.prepare(IMAGES[0]).arguments["images"].numpy()
     unit = IMAGES[0].transpose(2, 0, 1) / 255
     np.testing.assert_allclose(seen["unit"], unit, rtol=1e-6)
     mean, sd = (np.array(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_SD))
     np.testing.assert_allclose(seen["default"], (unit - mean) / sd, rtol=1e-4, atol=1e-6)
-    assert model("prepared")._prepare(IMAGES[0]).unique().numel() == 1
-    assert model("prepared", preprocess="unit")._prepare(IMAGES[0]).unique().numel() > 1
+    assert model("prepared").prepare(IMAGES[0]).arguments["images"].unique().numel() == 1
+    assert model("prepared", preprocess="unit").prepare(IMAGES[0]).arguments["images"].unique().numel() > 1
 
 
 @pytest.mark.parametrize(("pool", "width"), [("none", 64), ("gap", 4), (2, 16), (9, 64), ({"stem.conv": "gap"}, 4)])
@@ -91,7 +91,9 @@ def test_tokens_average_over_tokens_and_have_no_grid():
         rtol=1e-5,
         atol=1e-6,
     )
-    with pytest.raises(StudyError, match="a 2 × 2 grid needs maps; use none or gap"):
+    with pytest.raises(
+        StudyError, match=r"pool: 2: layer '1' gives shape \(3, 5\), expected maps \(channel, y, x\) or tokens of a square grid"
+    ):
         features(model("tokens", ("1",), pool=2), "1")
     with pytest.raises(StudyError, match="expected maps"):
         features(model("tokens", ("1",)), "1", maps=("1",))
@@ -108,7 +110,7 @@ def test_outputs_by_number():
     built = model("twice", ("pair#0", "pair#1"))
     (batch,) = built.features(IMAGES, ["pair#1"])
     assert batch["pair#1"]["activation"].shape == (5, 3)
-    with pytest.raises(StudyError, match="'conv' runs more than once per image"):
+    with pytest.raises(StudyError, match="'conv' runs more than once per stimulus"):
         list(model("twice", ("conv",)).features(IMAGES, ["conv"]))
 
 

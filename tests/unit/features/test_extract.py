@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from isocortex.errors import DataError
-from isocortex.features.extract import Request, extract, layer_groups, row_keys
-from isocortex.features.model import Batch
+from isocortex.features.extract import Request, Storing, extract, layer_groups, row_keys
+from isocortex.features.model import Batch, batched
 from isocortex.storage.store import Store, StoreWriter
 
 RECIPE = {"test": 1}
+WHOLE = Storing()
 
 
 class Counting:
@@ -28,11 +30,10 @@ class Counting:
         self.asked: list[tuple[str, ...]] = []
 
     def features(self, stimuli: Any, layers: Sequence[str], maps: Sequence[str] = ()) -> Iterator[Batch]:
-        images = list(stimuli)
-        assert len(images) <= self.batch
-        self.seen += [int(image[0, 0, 0]) for image in images]
-        self.asked.append(tuple(layers))
-        yield {layer: self._layer(layer, images, layer in maps) for layer in layers}
+        for images in batched(stimuli, self.batch):
+            self.seen += [int(image[0, 0, 0]) for image in images]
+            self.asked.append(tuple(layers))
+            yield {layer: self._layer(layer, images, layer in maps) for layer in layers}
 
     def _layer(self, layer: str, images: list[np.ndarray], maps: bool) -> dict[str, np.ndarray]:
         values = np.stack([image[:, :, 0].astype(np.float32) + ord(layer) for image in images])
@@ -46,16 +47,16 @@ def table(names: Sequence[int]) -> pd.DataFrame:
     )
 
 
-def write(folder: Path, model: Counting, names: Sequence[int], maps: tuple[str, ...] = ()) -> Store:
+def write(folder: Path, model: Counting, names: Sequence[int], maps: tuple[str, ...] = (), storing: Storing = WHOLE) -> Store:
     frame = table(names)
-    writer = StoreWriter(folder / "f.json", RECIPE, row_keys(frame, model))
-    counts = extract(writer, request(model, frame, maps))
+    writer = StoreWriter(folder / "f.json", RECIPE, row_keys(frame))
+    counts = extract(writer, request(model, frame, maps, storing))
     writer.finish(layers=list(model.layers), n_features=counts)
     return Store(folder / "f.json")
 
 
-def request(model: Counting, frame: pd.DataFrame, maps: tuple[str, ...] = ()) -> Request:
-    return Request(model, frame, lambda row: np.full((2, 2, 3), frame["name"].iloc[row], np.uint8), maps)
+def request(model: Counting, frame: pd.DataFrame, maps: tuple[str, ...] = (), storing: Storing = WHOLE) -> Request:
+    return Request(model, frame, lambda row: np.full((2, 2, 3), frame["name"].iloc[row], np.uint8), maps, storing)
 
 
 def check(store: Store, layers: Sequence[str], names: Sequence[int]) -> None:
@@ -148,12 +149,73 @@ def test_a_feature_that_is_not_finite_names_layer_and_stimulus(tmp_path):
 def test_features_that_change_their_number_are_refused(tmp_path):
     frame = table(range(6))
     model = Counting()
-    writer = StoreWriter(tmp_path / "f.json", RECIPE, row_keys(frame, model))
+    writer = StoreWriter(tmp_path / "f.json", RECIPE, row_keys(frame))
     growing = Request(model, frame, lambda row: np.zeros((2 + row // 3, 2, 3), np.uint8))
     with pytest.raises(DataError, match=r"layer 'a': found shapes \(4,\) and \(6,\) for different stimuli"):
         extract(writer, growing)
 
 
 def test_rows_without_an_image_are_told_apart_by_id():
-    frame = pd.DataFrame({"stimulus_id": ["x", "y"], "digest": ["", ""]})
-    assert row_keys(frame, Counting()) == ["id:x", "id:y"]
+    frame = pd.DataFrame({"stimulus_id": ["x", "y", "z"], "digest": ["", "", "d"]})
+    assert row_keys(frame) == ["id:x", "id:y", "d"]
+    assert row_keys(frame, by_id=True) == ["id:x", "id:y", "id:z"]
+
+
+def test_other_batches_make_no_other_store(tmp_path):
+    first = write(tmp_path, Counting(batch=3), range(8)).sidecar
+    for batch in (2, 5):
+        model = Counting(batch=batch)
+        assert write(tmp_path, model, range(8)).sidecar == first
+        assert model.seen == []
+    wide = Counting(("a", "b", "c"), batch=2)  # a new layer, in chunks of the store's three rows
+    check(write(tmp_path, wide, range(8)), "abc", range(8))
+    assert wide.seen == list(range(8))
+
+
+def test_blocks_that_a_killed_job_had_whole_are_donors_too(tmp_path):
+    class Dying(Counting):
+        def features(self, stimuli: Any, layers: Sequence[str], maps: Sequence[str] = ()) -> Iterator[Batch]:
+            if len(self.seen) >= 6:
+                raise KeyboardInterrupt
+            yield from super().features(stimuli, layers, maps)
+
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, Dying(), range(10))
+    model, names = Counting(), [7, 5, 0, 0, 9, 3]
+    check(write(tmp_path, model, names), "ab", names)
+    assert model.seen == [7, 9]
+
+
+def test_a_donor_with_a_flipped_byte_gives_only_its_other_blocks(tmp_path):
+    store = write(tmp_path, Counting(), range(7))
+    chunk = store.directory / "001" / "activation" / "c" / "1" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"\x00")
+    model, names = Counting(), [6, 5, 2, 4, 0]
+    check(write(tmp_path, model, names), "ab", names)
+    assert model.seen == [5, 4]
+
+
+def test_a_model_may_prepare_ahead_and_leave_its_values_on_a_device(tmp_path):
+    class Prepared(Counting):
+        def prepare(self, image: np.ndarray) -> tuple[str, np.ndarray]:
+            return "prepared", image
+
+        def features(self, stimuli: Any, layers: Sequence[str], maps: Sequence[str] = ()) -> Iterator[Batch]:
+            assert [mark for mark, _ in stimuli] == ["prepared"] * len(stimuli)
+            for batch in super().features([image for _, image in stimuli], layers, maps):
+                yield {layer: {name: torch.as_tensor(x) for name, x in found.items()} for layer, found in batch.items()}
+
+    check(write(tmp_path, Prepared(), [3, 1, 3, 2]), "ab", [3, 1, 3, 2])
+
+
+def test_a_stimulus_that_cannot_be_read_stops_where_it_stands(tmp_path):
+    frame, model = table(range(9)), Counting()
+
+    def read(row: int) -> np.ndarray:
+        if row == 7:
+            raise DataError("s7.png: not readable")
+        return np.full((2, 2, 3), row, np.uint8)
+
+    with pytest.raises(DataError, match=r"s7\.png: not readable"):
+        extract(StoreWriter(tmp_path / "f.json", RECIPE, row_keys(frame)), Request(model, frame, read))
+    assert model.seen == [0, 1, 2, 3, 4, 5]

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from isocortex.errors import StudyError
-from isocortex.features.gabor import GaborPyramid, gabor_kernels
 from isocortex.features.model import Context
 from isocortex.features.sources import build
+from isocortex.features.sources.gabor import GaborPyramid, gabor_kernels
 
 SIZE, ORIENTATIONS, SCALES = 96, 8, 4
 

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from isocortex.errors import DataError
 from isocortex.features import projection
 from isocortex.features.principal import principal_components
-from isocortex.features.projection import johnson_lindenstrauss_size, project, sparse_projection
+from isocortex.features.projection import Projections, johnson_lindenstrauss_size, project, sparse_projection
 
 
 def matrix(p=2500, k=200, seed=0, name="conv1"):
@@ -87,6 +87,41 @@ def test_projecting_is_a_product_in_any_form(dtype):
     on_device = projection._on_device(torch.as_tensor(x), made)  # what a GPU would be given
     np.testing.assert_allclose(on_device.numpy(), expected, rtol=rtol, atol=rtol * np.abs(expected).max())
     np.testing.assert_allclose(project(x[:1], made), found[:1], rtol=rtol)
+
+
+@pytest.mark.parametrize("kept_bytes", [1 << 30, 0])
+def test_projections_of_layers_keep_the_mean_of_each_stimulus(kept_bytes):
+    rng, k = np.random.default_rng(2), 300
+    x = rng.gamma(0.5, size=(20, 4000)) * rng.uniform(0.5, 2, size=(20, 1)) + rng.uniform(0, 1, size=(20, 1))
+    layers = Projections(k, seed=5, kept_bytes=kept_bytes)
+    found = layers("conv1", torch.as_tensor(x, dtype=torch.float32)).double().numpy()
+    dense = matrix(4000, k, 5).toarray()
+    mean = x.mean(1, keepdims=True)
+    expected = (x - mean) @ dense.T + math.sqrt(4000 / k) * mean
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    # Means over the dimensions are those over units, but for what chance adds to them.
+    chance = 5 * x.std(1) * math.sqrt(4000) / k
+    assert (np.abs(found.mean(1) - math.sqrt(4000 / k) * mean[:, 0]) < chance).all()
+    for metric in ("sqeuclidean", "correlation"):
+        ratio = pdist(found, metric) / pdist(x, metric)
+        assert ratio.mean() == pytest.approx(1, abs=0.03)
+        assert ratio.std() < 1.5 * math.sqrt(2 / k)
+    np.testing.assert_allclose(layers("conv1", torch.as_tensor(x[3:5], dtype=torch.float32)), found[3:5], rtol=1e-4, atol=1e-5)
+    assert layers.units == {"conv1": 4000}
+    narrow = torch.as_tensor(x[:, :k], dtype=torch.float32)
+    assert layers("fc", narrow) is narrow
+    assert "fc" not in layers.units
+
+
+def test_projections_on_a_device_are_those_on_the_cpu(monkeypatch):
+    x = torch.as_tensor(np.random.default_rng(0).gamma(0.5, size=(6, 900)), dtype=torch.float32)
+    expected = Projections(40)("conv1", x)
+    honest = projection._as_sparse_tensor
+    layers = Projections(40)
+    made = sparse_projection(900, 40, 0, "conv1")
+    assert made is not None
+    layers._kept["conv1"] = honest(made, torch.device("cpu"), torch.float32)  # what a GPU would keep
+    np.testing.assert_allclose(layers("conv1", x), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

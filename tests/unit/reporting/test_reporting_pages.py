@@ -28,7 +28,7 @@ def test_every_figure_is_there_once(render, read):
 
 
 def test_a_readout_shows_where_its_neuroids_look(render):
-    assert "fields-factorized" in figures(render(Plan(methods=("ridge", "factorized"))))
+    assert {"fields", "readouts"} <= figures(render(Plan(methods=("ridge", "factorized"))))
 
 
 def test_nothing_is_fetched(render, read):

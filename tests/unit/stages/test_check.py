@@ -86,3 +86,49 @@ def test_activations_must_be_there(study: dict[str, Any], monkeypatch: pytest.Mo
     study["models"]["theirs"] = {"source": "precomputed", "path": "none.npz"}
     with pytest.raises(StudyError, match=r"models\.theirs\.path: no file 'none\.npz' beside the study"):
         check(written(study))
+
+
+def test_a_network_of_a_library_is_built_without_weights_and_its_ladder_is_told(
+    study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror_here(monkeypatch)
+    study["models"] = {
+        "resnet18": {"source": "torchvision"},
+        "vit": {"source": "timm", "name": "vit_tiny_patch16_224", "layers": ["blocks.3@cls", "blocks.11"]},
+        "blank": {"like": "resnet18", "weights": "random"},
+    }
+    said = check(written(study))
+    ladder = ", ".join(f"layer{stage}.{block}" for stage in (1, 2, 3, 4) for block in (0, 1))
+    assert f"  layers     resnet18: {ladder}, avgpool" in said
+    assert f"  layers     blank: {ladder}, avgpool" in said
+    assert "vit:" not in said
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ({"source": "torchvision", "name": "resnet18", "layers": ["layer5"]}, "found 'layer5', not in the module"),
+        ({"source": "timm", "name": "resnet18", "layers": ["layer1.9@gap"]}, "found 'layer1.9@gap', not in the module"),
+        ({"source": "timm", "name": "resnet18", "weights": "mine"}, "models.x.weights: found 'mine', neither a file in"),
+        ({"source": "onnx", "path": "net.onnx"}, "models.x.path: found no 'net.onnx'"),
+        ({"source": "transformers", "path": "./hf"}, "models.x.path: found no './hf'"),
+        ({"source": "torchvision", "name": "resnet18", "place": {"degrees": 8}}, "x.place: how many degrees the images of"),
+    ],
+)  # fmt: skip
+def test_a_network_of_a_library_that_cannot_be_built(
+    study: dict[str, Any], monkeypatch: pytest.MonkeyPatch, entry: dict[str, Any], text: str
+) -> None:
+    mirror_here(monkeypatch)
+    study["models"] = {"x": entry}
+    with pytest.raises(StudyError) as caught:
+        check(written(study))
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_readout_reads_a_layer_of_the_ladder(study: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror_here(monkeypatch)
+    study["models"] = {"resnet18": {"source": "torchvision"}}
+    study["readout"] = {"factorized": {}, "layers": {"resnet18": ["layer3.2"]}}
+    with pytest.raises(StudyError, match=r"readout\.layers\.resnet18: unknown layer 'layer3\.2'; expected one of layer1\.0"):
+        check(written(study))

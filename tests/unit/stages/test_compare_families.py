@@ -11,6 +11,7 @@ from isocortex.inference.rows import rows_from_json
 from isocortex.similarity import METRICS, rdm, to_square
 from isocortex.similarity.shape import shape_distance
 from isocortex.stages import compare
+from isocortex.storage.atomic import read_json, write_json
 from isocortex.storage.store import StoreWriter
 from isocortex.storage.tables import read_netcdf
 
@@ -102,6 +103,29 @@ def test_groups_that_move_units_read_the_units(tmp_path, group):
     row = chosen_rows(data, "shape")["S1"]
     assert row["layer"] == "middle"
     assert row["score"] < 0.1
+
+
+def test_groups_that_move_units_refuse_a_projected_layer(tmp_path):
+    layers, rng = world()
+    ids = stimulus_ids(N)
+    brain = write_brain(tmp_path / "brain.nc", {"S1": subject_patterns(responses(layers["middle"], rng), ids)}, "patterns")
+    kernels, features = write_kernels(tmp_path / "k.json", layers, ids), write_features(tmp_path / "f.json", layers, ids)
+    sidecar = read_json(features)
+    sidecar["groups"]["001"] |= {"projected": 6, "n_units": 9000}
+    write_json(features, sidecar)
+    metrics = {"shape": {**CHEAP["shape"], "group": "permutation"}}
+    options = {**common_options({"S1": "all"}), "family": "shape", "metrics": metrics}
+    spec = compare_spec(brain, {"all": kernels}, tmp_path / "shape.nc", options)
+    spec["inputs"]["features"] = {"all": str(features)}
+    with pytest.raises(
+        DataError,
+        match="layer 'middle': found 9000 units projected to 6 dimensions, expected the units, which group: permutation "
+        "matches; set project: none for the model, or pool the layer",
+    ):
+        compare.run(spec, "cpu")
+    # A metric that minds no rotation takes the same layer.
+    spec["options"]["metrics"] = {"shape": {**CHEAP["shape"], "group": "orthogonal"}}
+    compare.run(spec, "cpu")
 
 
 def test_curvature_of_published_rdms(tmp_path):

@@ -1,81 +1,24 @@
 from __future__ import annotations
 
+import hashlib
 import math
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+from features_world import NETWORK, make_spec, with_entry
 
 from isocortex.errors import DataError, StudyError
 from isocortex.features.extract import layer_groups
 from isocortex.features.weights import load_state
 from isocortex.stages.features import run
-from isocortex.storage.images import image_digest
 from isocortex.storage.store import Store
-from isocortex.storage.tables import write_parquet
 from isocortex.study.recipes import RECIPES
-
-NETWORK = """
-import torch
-from torch import nn
-
-def build(weights=None, slope=1.0):
-    module = nn.Sequential()
-    module.add_module("conv", nn.Conv2d(3, 2, 3, stride=2, padding=1))
-    module.add_module("act", nn.LeakyReLU(slope, inplace=True))
-    steps = torch.arange(54, dtype=torch.float32).reshape(2, 3, 3, 3)
-    with torch.no_grad():
-        module.conv.weight.copy_(torch.sin(steps))
-        module.conv.bias.copy_(torch.tensor([0.5, -0.25]))
-        if weights is not None:
-            module.load_state_dict(torch.load(weights, weights_only=True))
-    return module
-"""
-ENTRY = {
-    "source": "callable",
-    "call": "net.py:build",
-    "layers": ["conv"],
-    "preprocess": "unit",
-    "batch": 2,
-    "options": {"slope": 0.1},
-}
 
 
 @pytest.fixture
 def spec(tmp_path):
-    """A stage's specification: five images, a study folder with a network."""
-    images = np.random.default_rng(0).integers(0, 256, (5, 6, 6, 3), dtype=np.uint8)
-    np.savez(tmp_path / "images.npz", images=images)
-    frame = pd.DataFrame({
-        "stimulus_id": [f"s{row}" for row in range(5)],
-        "digest": [image_digest(image) for image in images],
-        "path": "images.npz!images",
-        "row": np.arange(5),
-        "caption": "",
-        "animal": [0, 1, 1, 0, 1],
-    })  # fmt: skip
-    write_parquet(frame, tmp_path / "stimuli.parquet")
-    (tmp_path / "net.py").write_text(NETWORK)
-    options = {
-        "name": "d",
-        "model": "m",
-        "set": "all",
-        "entry": ENTRY,
-        "root": str(tmp_path),
-        "study_dir": str(tmp_path),
-        "maps": [],
-    }
-    return {
-        "stage": "features",
-        "inputs": {"stimuli": str(tmp_path / "stimuli.parquet")},
-        "output": str(tmp_path / "out" / "all.json"),
-        "options": options,
-    }
-
-
-def with_entry(spec: dict, **changes) -> dict:
-    return spec | {"options": spec["options"] | {"entry": spec["options"]["entry"] | changes}}
+    return make_spec(tmp_path)
 
 
 def naive_convolution(image: np.ndarray) -> np.ndarray:
@@ -91,18 +34,46 @@ def naive_convolution(image: np.ndarray) -> np.ndarray:
     return out
 
 
+def naive_projection(x: np.ndarray, k: int, seed: int, name: str) -> np.ndarray:
+    """Rows (n, p) by the definition of the projection: places by geometric gaps, random signs, the mean kept apart."""
+    p = x.shape[1]
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(f"{seed}|{p}|{k}|{name}".encode()).digest()))
+    density, places, place = 1 / math.sqrt(p), [], -1
+    while place < k * p:
+        expected = k * p * density
+        for gap in rng.geometric(density, int(expected + 6 * math.sqrt(expected)) + 16):
+            place += int(gap)
+            places.append(place)
+    places = [place for place in places if place < k * p]
+    matrix = np.zeros((k, p))
+    for place, draw in zip(places, rng.random(len(places)), strict=True):
+        matrix[place // p, place % p] = math.copysign(math.sqrt(1 / (density * k)), draw - 0.5)
+    mean = x.mean(1)
+    return np.array([matrix @ (row - m) + math.sqrt(p / k) * m for row, m in zip(x, mean, strict=True)])
+
+
 def test_golden_activations(spec, tmp_path):
-    """Order of axes, preparation and pooling are what they were when the recipe was set; raise it with this test."""
-    assert RECIPES["features"] == 1
+    """Order of axes, preparation, pooling, projection and type are those of the recipe's number; raise it with this test."""
+    assert RECIPES["features"] == 2
     spec["options"] |= {"maps": ["conv"]}
-    run(with_entry(spec, layers=["conv", "act"], pool={"act": "gap"}), "cpu")
+    changes = {"layers": ["conv", "act"], "pool": {"act": "gap"}, "project": 7, "projection_seed": 4}
+    run(with_entry(spec, **changes), "cpu")
     store = Store(spec["output"])
     images = np.load(tmp_path / "images.npz")["images"]
     expected = np.stack([naive_convolution(image) for image in images])
-    np.testing.assert_allclose(store.read("000", "activation"), expected.reshape(5, -1), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(store.read("000", "maps"), expected, rtol=1e-5, atol=1e-5)
-    rectified = np.where(expected > 0, expected, 0.1 * expected).mean((2, 3))
-    np.testing.assert_allclose(store.read("001", "activation"), rectified, rtol=1e-5, atol=1e-5)
+    half = {"rtol": 2**-11 + 1e-5, "atol": 1e-5}  # rounded to float16 once, at the end
+    rows = naive_projection(expected.reshape(5, -1), 7, 4, "conv")
+    for group, name, values in (
+        ("000", "activation", rows),
+        ("000", "maps", expected),
+        ("001", "activation", np.where(expected > 0, expected, 0.1 * expected).mean((2, 3))),
+    ):
+        found = store.read(group, name)
+        assert found.dtype == np.float16
+        np.testing.assert_allclose(found.astype(np.float64), values, **half)
+    run(with_entry(spec, **changes | {"project": "none"}), "cpu")
+    found = Store(spec["output"]).read("000", "activation").astype(np.float64)
+    np.testing.assert_allclose(found, expected.reshape(5, -1), **half)
 
 
 def test_the_sidecar_says_what_the_store_holds(spec):
@@ -114,7 +85,7 @@ def test_the_sidecar_says_what_the_store_holds(spec):
     assert len(sidecar["digests"]) == 5
     assert (sidecar["model"], sidecar["set"]) == ("m", "all")
     assert layer_groups(sidecar) == {"conv": "000"}
-    assert sidecar["groups"]["000"] == {"layer": "conv", "n_features": 18}
+    assert sidecar["groups"]["000"] == {"layer": "conv", "n_features": 18, "dtype": {"activation": "float16"}}
 
 
 def test_the_same_specification_twice_gives_the_same_bytes(spec, tmp_path):
@@ -152,11 +123,11 @@ def test_other_weights_or_other_code_discard_the_store(spec, tmp_path):
     torch.save({name: value * 2 for name, value in state.items()}, tmp_path / "w.pt")
     run(with_entry(spec, weights="w.pt"), "cpu")
     two = Store(spec["output"]).read("000", "activation")
-    np.testing.assert_allclose(two, 2 * one, rtol=1e-5)
+    np.testing.assert_allclose(two, 2 * one, rtol=2**-9)
     (tmp_path / "net.py").write_text(NETWORK.replace("0.5, -0.25", "1.5, -0.25"))
     run(spec, "cpu")
     moved = Store(spec["output"]).read("000", "activation") - plain
-    np.testing.assert_allclose(moved[:, :9], 1.0, rtol=1e-4)
+    np.testing.assert_allclose(moved[:, :9], 1.0, rtol=2**-8)
 
 
 @pytest.mark.parametrize(
@@ -177,9 +148,11 @@ def test_the_other_sources_run(spec, source):
 
 
 def test_pictures_that_changed_and_maps_of_no_layer_are_refused(spec, tmp_path):
-    np.savez(tmp_path / "images.npz", images=np.zeros((5, 6, 6, 3), np.uint8))
-    with pytest.raises(DataError, match="pixels changed, digest is"):
+    images = np.load(tmp_path / "images.npz")["images"]
+    np.savez(tmp_path / "images.npz", images=images * (np.arange(5) < 3)[:, None, None, None])
+    with pytest.raises(DataError, match=r"images\.npz!images row 3: pixels changed, digest is"):
         run(spec, "cpu")
+    np.savez(tmp_path / "images.npz", images=images)
     spec["options"] |= {"maps": ["cnv"]}
     with pytest.raises(StudyError, match=r"readout\.layers\.m: found 'cnv', expected one of its layers: conv"):
         run(spec, "cpu")

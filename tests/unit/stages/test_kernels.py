@@ -52,6 +52,28 @@ def test_grams_are_those_of_the_features(world, monkeypatch, block, gram, chunk)
         assert len(values) == 12
 
 
+def test_half_precision_is_read_and_not_reckoned_in(world):
+    """Products of two such values overflow float16, and sums of many lose most bits of it."""
+    x = (np.random.default_rng(3).normal(size=(40, 30)) * 9000 + 20_000).astype(np.float16)
+    writer = StoreWriter("features.json", {"features": 2}, world.ids)
+    writer.group("000", layer="a", n_features=30, dtype={"activation": "float16"}, projected=30, n_units=9000)
+    writer.create("000", "activation", x.shape, "float16", 20, ("stimulus", "feature"))
+    writer.write("000", "activation", 0, x)
+    writer.finish(model="net", set="all", stimulus_ids=world.ids, layers=["a"])
+    world.run_kernels(layers=["a"], coordinates=True)
+    store, split = Store("kernels.json"), read_json("splits-S1.json")
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(store.read("000", "gram"), wide @ wide.T, rtol=1e-12)
+    np.testing.assert_allclose(store.read("000", "row_mean"), wide.mean(1), rtol=1e-12)
+    gram = z_gram(wide, split["outer"][0]["train"])
+    np.testing.assert_allclose(store.read("000", f"z_{split['digest'][:8]}_0"), gram, rtol=1e-9, atol=1e-9)
+    within = store.read("000", "coordinates")
+    np.testing.assert_allclose(within @ within.T, wide @ wide.T, rtol=1e-9)
+    attributes = store.groups["000"]
+    assert (attributes["projected"], attributes["n_units"]) == (30, 9000)
+    assert "dtype" not in attributes  # all of kernels is float64
+
+
 def test_distinct_splits_are_kept_apart(world):
     splits.run(world.splits_spec("S2", seed=3), "cpu")
     world.run_kernels()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import zipfile
 
 import numpy as np
@@ -106,3 +107,18 @@ def test_zarr_and_netcdf_give_the_same_array(tmp_path):
     (tmp_path / "f.txt").write_text("1 2")
     with pytest.raises(DataError, match=r"found \.txt suffix"):
         open_array(tmp_path / "f.txt")
+
+
+def test_an_archive_is_read_by_several_threads_at_once(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    pictures = np.random.default_rng(0).integers(0, 256, (30, 20, 24, 3), dtype=np.uint8)
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        for number, picture in enumerate(pictures):
+            stream = io.BytesIO()
+            Image.fromarray(picture).save(stream, "png")
+            archive.writestr(f"{number}.png", stream.getvalue())
+    with ImageReader(tmp_path) as reader, ThreadPoolExecutor(8) as pool:
+        numbers = [number % 30 for number in range(240)]
+        found = list(pool.map(lambda number: reader.read(f"many.zip!{number}.png"), numbers))
+    np.testing.assert_array_equal(np.stack(found), pictures[numbers])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,28 +101,3 @@ def _against_reliability(ax: Axes, region: Region, model: str, cell: xarray.Data
     ax.set_xlabel("reliability of the averaged response", fontsize=11.5)
     ax.set_ylabel("r per neuroid", fontsize=11.5)
     ax.set_title(shorten(region.model_label(model), 36), color=INK, fontsize=11.5)
-
-
-def field_figure(region: Region, method: str, models: Sequence[str]) -> Drawing | None:
-    """Mean receptive field of a readout per model: where in the image the region's neuroids look."""
-    maps = {}
-    for model, cell in region.datasets(method):
-        if "rf" in cell and cell["rf"].ndim >= 2:
-            values = cell["rf"].values.astype(float).reshape(-1, *cell["rf"].shape[-2:])
-            if np.isfinite(values).any():
-                maps[model] = np.nanmean(np.abs(values[np.isfinite(values).any(axis=(1, 2))]), axis=0)
-    shown = [model for model in dict.fromkeys([*models, *maps]) if model in maps][:5]
-    if not shown:
-        return None
-    sheet = canvas(170 * len(shown) + 20, 190)
-    for place, model in enumerate(shown):
-        ax = axes(sheet, 4 + 170 * place, 30, 150, 150)
-        ax.imshow(maps[model], cmap="cividis", vmin=0, interpolation="none")
-        ax.set_title(shorten(region.model_label(model), 20), fontsize=11.5)
-        ax.set_xticks([])
-        ax.set_yticks([])
-    caption = (
-        f"{method_label(method)}: mean absolute spatial weights over neuroids, in the image's own orientation. "
-        "Bright: used more; each map on its own scale."
-    )
-    return finish(sheet, f"fields-{method}", caption, "Mean receptive fields of " + ", ".join(map(region.model_label, shown)))

@@ -68,8 +68,8 @@ def ranking_figure(region: Region, method: str, verdict: Verdict) -> Drawing | N
 
 def _draw_row(sheet: Canvas, ax: Axes, place: _Place) -> None:
     row, y = place.row, place.y
-    _band(ax, y, row.get("ceiling_low"), row.get("ceiling_high"), CEILING, (1.0, 0.35))
-    _band(ax, y, row.get("null_mean"), row.get("null_extreme95"), NULL, (0.62, 0.45))
+    band(ax, y, (row.get("ceiling_low"), row.get("ceiling_high")), CEILING, (1.0, 0.35))
+    band(ax, y, (row.get("null_mean"), row.get("null_extreme95")), NULL, (0.62, 0.45))
     colour = ACCENT if place.leading else (INK if place.ranked else MUTED)
     if not is_missing(row.get("ci_low")) and not is_missing(row.get("ci_high")):
         ax.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, linewidth=2, solid_capstyle="round", zorder=3)
@@ -91,9 +91,9 @@ def _draw_row(sheet: Canvas, ax: Axes, place: _Place) -> None:
     ax.text(1.24, y, percent(row.get("normalized")), ha="right", color=INK if place.ranked else MUTED, **style)
 
 
-def _band(ax: Axes, y: int, low: float | None, high: float | None, colour: str, size: tuple[float, float]) -> None:
-    """A bar of height size[0] and opacity size[1]; a missing end makes it a line."""
-    known = [value for value in (low, high) if value is not None and not is_missing(value)]
+def band(ax: Axes, y: float, ends: tuple[float | None, float | None], colour: str, size: tuple[float, float]) -> None:
+    """A bar between two ends, of height size[0] and opacity size[1]; a missing end makes it a line."""
+    known = [value for value in ends if value is not None and not is_missing(value)]
     if not known:
         return
     height, opacity = size

@@ -19,6 +19,7 @@ from isocortex.study.options.comparing import (
     Geometry,
     Rsa,
 )
+from isocortex.study.options.cores import Core
 from isocortex.study.options.encoding import (
     CLASSIFIERS,
     ENCODERS,
@@ -53,6 +54,7 @@ __all__ = [
     "SPACES",
     "SPANNING",
     "Compare",
+    "Core",
     "Geometry",
     "Joint",
     "Options",
@@ -77,6 +79,7 @@ class StudyOptions(Options):
     readout: Readout = Readout()
     decode: dict[Any, Decoder] = {}
     joint: dict[Any, Joint] = {}
+    core: dict[Any, Core] = {}
     compare: Compare = Compare(rsa=Rsa())
     searchlight: Searchlight = Searchlight()
     geometry: Geometry | list[StrictStr] = Geometry()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from isocortex.study.options.base import Count, Options, Positive, Seed
+from isocortex.study.options.readouts import Factorized, Fwrf, Gaussian, Linear, Semantic
 
 
 class Ridge(Options):
@@ -58,21 +59,14 @@ class Encode(Options):
         return self
 
 
-class Factorized(Options):
-    """Factorised readout: one spatial mask and one feature vector per neuroid (Klindt et al. 2017)."""
-
-    epochs: Count = 200
-    patience: Count = 10
-    batch: Count = 64
-    learning_rate: Positive = 0.01
-    sparsity: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.0
-    seed: Seed = 0
-
-
 class Readout(Options):
     """Readouts: trained heads on spatial feature maps; `layers` says which layers of which models give their maps."""
 
+    linear: Linear | None = None
     factorized: Factorized | None = None
+    gaussian: Gaussian | None = None
+    fwrf: Fwrf | None = None
+    semantic: Semantic | None = None
     layers: dict[StrictStr, Annotated[list[StrictStr], Field(min_length=1)]] = {}
 
 

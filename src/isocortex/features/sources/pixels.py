@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from isocortex.features.callable import unit_pixels
+from isocortex.features.inputs import Pictures
 from isocortex.features.model import Context
-from isocortex.features.network import Layers, NetworkModel, Run
+from isocortex.features.network import Layers, Network, NetworkModel, Run
+from isocortex.features.preparing import Preparation, unit_pixels
 
 # Rec. 601 luma, the weights with which an RGB image is made grey.
 LUMA = (0.299, 0.587, 0.114)
@@ -41,13 +42,13 @@ def resize(images: torch.Tensor, size: int) -> torch.Tensor:
     return functional.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
-def resized_to(size: int) -> Any:
-    """A preparation: uint8 (H, W, 3) → float (3, size, size) in 0-1. The aspect ratio is not kept."""
-    return lambda image: resize(unit_pixels(np.asarray(image))[None], size)[0]
+def resized_to(size: int) -> Preparation:
+    """uint8 (H, W, 3) → float (3, size, size) in 0-1. The aspect ratio is not kept."""
+    return Preparation(lambda image: resize(unit_pixels(np.asarray(image))[None], size)[0], {"resized": size})
 
 
 def build_pixels(entry: dict[str, Any], context: Context) -> NetworkModel:
     """The model of an entry {size: 32, color: true}; its one layer is `pixels`."""
-    module = Pixels(bool(entry.get("color", True)))
-    layers = Layers(("pixels",), model=context.model)
-    return NetworkModel(module, layers, "pixels", resized_to(int(entry.get("size", 32))), Run(256, context.device))
+    color = bool(entry.get("color", True))
+    network = Network(Pixels(color), Pictures(resized_to(int(entry.get("size", 32)))), code=f"pixels, color {color}")
+    return NetworkModel(network, Layers(("pixels",), model=context.model), Run(256, context.device))

@@ -14,9 +14,10 @@ from torch import nn
 from torch.nn import functional
 
 from isocortex.errors import StudyError
+from isocortex.features.inputs import Pictures
 from isocortex.features.model import Context
-from isocortex.features.network import Layers, NetworkModel, Run
-from isocortex.features.pixels import luminance, resize, resized_to
+from isocortex.features.network import Layers, Network, NetworkModel, Run
+from isocortex.features.sources.pixels import luminance, resize, resized_to
 
 WAVELENGTH = 4.0  # pixels of a scale's own image
 BANDWIDTH = 1.0  # octaves at half amplitude
@@ -95,6 +96,7 @@ def build_gabor(entry: dict[str, Any], context: Context) -> NetworkModel:
     if size / 2 ** (scales - 1) < WAVELENGTH:
         most = int(math.log2(size / WAVELENGTH)) + 1
         raise StudyError(f"models.{context.model}.scales: found {scales}, expected at most {most} for size {size}; lower it")
-    module = GaborPyramid(orientations, scales)
+    code = f"gabor, {orientations} orientations, {scales} scales"
+    network = Network(GaborPyramid(orientations, scales), Pictures(resized_to(size)), code=code)
     layers = Layers(tuple(entry.get("layers") or LAYERS[:2]), model=context.model)
-    return NetworkModel(module, layers, "gabor", resized_to(size), Run(64, context.device))
+    return NetworkModel(network, layers, Run(64, context.device))

@@ -10,35 +10,43 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from isocortex.errors import IsocortexError, StudyError
+from isocortex.features.inputs import Pictures
 from isocortex.features.model import Context
-from isocortex.features.network import Layers, NetworkModel, Prepare, Run
-from isocortex.features.weights import randomize, seeded, state_digest
-from isocortex.storage.atomic import digest_file, digest_json
-
-# Mean and standard deviation of ImageNet's training pixels, as every torchvision network expects them.
-IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from isocortex.features.network import Network, NetworkModel
+from isocortex.features.outline import Outline, model_of, outline_of, skeleton
+from isocortex.features.pooling import Form
+from isocortex.features.preparing import IMAGENET, Preparation, preparation
+from isocortex.features.weights import randomize, seeded
+from isocortex.storage.atomic import digest_file
 
 
 def build_callable(entry: dict[str, Any], context: Context) -> NetworkModel:
-    """The model of an entry {call, weights, options, layers, pool, preprocess, batch, seed}.
+    """The model of an entry {call, weights, options, layers, pool, preprocess, place, batch, seed}.
 
-    `weights: random` builds without weights and resets every layer, under a generator seeded with `seed`. Raises `StudyError`
-    for a function that cannot be imported or fails, or a layer that is not there.
+    `weights: random` builds without weights and resets every layer, under a generator seeded with `seed`. A module may have
+    `preprocess`, a function uint8 (H, W, 3) → (3, h, w), and `num_prefix_tokens`, tokens that stand before those of patches.
+    Raises `StudyError` for a function that cannot be imported or fails, or a layer that is not there.
     """
-    module, code = build_module(entry, context)
-    pool = entry.get("pool", "none")
-    layers = Layers(tuple(entry["layers"]), pool, context.model)
-    if isinstance(pool, dict) and not set(pool) <= set(layers.names):
-        stray = sorted(set(pool) - set(layers.names))[0]
-        raise StudyError(f"models.{context.model}.pool: found {stray!r}, expected one of layers: {', '.join(layers.names)}")
-    prepare = preparation(str(entry.get("preprocess", "model")), module)
-    run = Run(int(entry.get("batch", 32)), context.device)
-    return NetworkModel(module, layers, digest_json([state_digest(module), code]), prepare, run)
+    return model_of(_network(entry, context, *build_module(entry, context)), entry, context)
+
+
+def outline_callable(entry: dict[str, Any], context: Context) -> Outline:
+    """The layers of the module, built on the meta device and without weights."""
+    module, code = skeleton(lambda: build_module({**entry, "weights": None}, context))
+    return outline_of(_network(entry, context, module, code), entry, context)
+
+
+def _network(entry: dict[str, Any], context: Context, module: nn.Module, code: str) -> Network:
+    own = getattr(module, "preprocess", None)
+    # What a module's own preparation does is in its file, whose digest is known.
+    preparation_of = Preparation(lambda image: torch.as_tensor(own(image)), "module") if callable(own) else IMAGENET
+    prefix = getattr(module, "num_prefix_tokens", None)
+    form = Form(prefix=prefix if isinstance(prefix, int) else None)
+    return Network(module, Pictures(preparation(entry, context, preparation_of)), form=form, code=code)
 
 
 def build_module(entry: dict[str, Any], context: Context) -> tuple[nn.Module, str]:
@@ -101,25 +109,3 @@ def _import_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
-
-
-def preparation(name: str, module: nn.Module) -> Prepare:
-    """The function image → (3, h, w): the module's own `preprocess` if it has one (and `name` is "model"), or a named one."""
-    own = getattr(module, "preprocess", None)
-    if name == "model" and callable(own):
-        return lambda image: torch.as_tensor(own(image))
-    return PREPARATIONS[name]
-
-
-def unit_pixels(image: np.ndarray) -> torch.Tensor:
-    """RGB from 0-255 to 0-1, at native size."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(torch.float32) / 255.0
-
-
-def imagenet_pixels(image: np.ndarray) -> torch.Tensor:
-    """RGB 0-1 less ImageNet's mean, over its standard deviation, at native size."""
-    mean, sd = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_SD))
-    return (unit_pixels(image) - mean) / sd
-
-
-PREPARATIONS: dict[str, Prepare] = {"model": imagenet_pixels, "imagenet": imagenet_pixels, "unit": unit_pixels}

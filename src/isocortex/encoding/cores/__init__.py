@@ -1,0 +1,1 @@
+"""Response-optimised cores: small convolutional networks trained from scratch on the responses of a region."""
