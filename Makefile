@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-studies test-gpu test-slow bench bench-full lint format schema lock clean
+.PHONY: help demo test test-studies test-gpu test-slow bench bench-full bench-features lint format schema lock clean
 
 help:
 	@echo "make demo       make the environment and run the demo study (offline, two minutes on two cores)"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-gpu   encoders and shapes on a CUDA device"
 	@echo "make bench      encoders, RSA, curvature and shapes beside their peers: time, ratio, agreement (SUITES=rsa ROWS=…)"
 	@echo "make bench-full a problem of full size: time, and memory beside what the plan said"
+	@echo "make bench-features  20 000 images through a ResNet-50: images per second, memory while they run, disk (IMAGES='--size 224')"
 	@echo "make lint       ruff, pyright, codespell, import-linter, snakefmt, snakemake --lint"
 
 $(READY): pyproject.toml envs/constraints-cpu.txt envs/vision.txt
@@ -60,6 +61,9 @@ bench: $(READY) $(PEERS)/.ready
 
 bench-full: $(READY)
 	OMP_NUM_THREADS=$${THREADS:-$$(env -u OMP_NUM_THREADS nproc)} $(BIN)/python tests/benchmarks/full_size.py $(SIZE)
+
+bench-features: $(READY)
+	OMP_NUM_THREADS=$${THREADS:-$$(env -u OMP_NUM_THREADS nproc)} $(BIN)/python tests/benchmarks/extraction.py $(IMAGES)
 
 lint: $(READY)
 	$(BIN)/ruff check

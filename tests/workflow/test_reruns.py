@@ -137,7 +137,7 @@ def test_other_cores_change_nothing(finished: Any) -> None:
         ("encoding/ridge.py", cells("encode", "encoding") | after(*REGIONS)),
         ("reporting/pages.py", {f"report: {region}/report.html" for region in REGIONS} | {"index: index.html"}),
         ("reporting/templates/page.css", {f"report: {region}/report.html" for region in REGIONS} | {"index: index.html"}),
-        ("features/gabor.py", set()),  # features follow their recipe, not their code
+        ("features/sources/gabor.py", set()),  # features follow their recipe, not their code
     ],
 )
 def test_an_edit_of_the_code(finished: Any, tmp_path: Path, file: str, expected: set[str]) -> None:
