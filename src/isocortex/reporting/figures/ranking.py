@@ -83,7 +83,7 @@ def _draw_row(sheet: Canvas, ax: Axes, place: _Place) -> None:
         markeredgecolor=colour,
         markeredgewidth=1.6,
         zorder=4,
-        gid=sheet.tip(_tip(place)),
+        gid=sheet.tip(score_tip(place.label, place.row, "" if place.ranked else "not ranked")),
     )
     style = {"va": "center", "clip_on": False, "transform": ax.get_yaxis_transform()}
     ax.text(-0.02, y, shorten(place.label, LONGEST), ha="right", color=colour if place.leading else INK, **style)
@@ -103,10 +103,10 @@ def band(ax: Axes, y: float, ends: tuple[float | None, float | None], colour: st
     ax.plot([known[0]] * 2, [y - height / 2, y + height / 2], color=colour, linewidth=1.2, zorder=1.5, solid_capstyle="butt")
 
 
-def _tip(place: _Place) -> str:
-    row = place.row
+def score_tip(label: str, row: Row, note: str = "") -> str:
+    """What a score says when it is pointed at: its layer, interval, share, ceiling and p, and a last line of its own."""
     lines = [
-        place.label + (f" · {row['layer']}" if row.get("layer") else ""),
+        label + (f" · {row['layer']}" if row.get("layer") else ""),
         f"score {number(row['score'])} {interval(row.get('ci_low'), row.get('ci_high'))}",
     ]
     if not is_missing(row.get("normalized")):
@@ -115,7 +115,7 @@ def _tip(place: _Place) -> str:
         lines.append(f"ceiling {span(row['ceiling_low'], row.get('ceiling_high'))}")
     if not is_missing(row.get("p")):
         lines.append(p_phrase("p", row["p"]))
-    return "\n".join(lines) + ("" if place.ranked else "\nnot ranked")
+    return "\n".join([*lines, *filter(None, [note])])
 
 
 def _decorate(ax: Axes, places: Sequence[_Place], score: str) -> None:

@@ -23,8 +23,8 @@ from isocortex.reporting.drawing import (
     canvas,
     finish,
 )
-from isocortex.reporting.figures.ranking import band
-from isocortex.reporting.formatting import interval, is_missing, number, p_phrase, percent, shorten, span
+from isocortex.reporting.figures.ranking import band, score_tip
+from isocortex.reporting.formatting import is_missing, number, percent, shorten
 from isocortex.reporting.readouts import beside, readout_label
 from isocortex.reporting.region import Region, Row, any_known
 from isocortex.study.readouts import TWINS
@@ -95,26 +95,17 @@ def _draw(sheet: Canvas, ax: Axes, line: _Line) -> None:
         ax.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, linewidth=1.8, solid_capstyle="round", zorder=3)
     face = PAPER if aside or row.get("contaminated") else colour
     style = {"markersize": 7.5, "markerfacecolor": face, "markeredgecolor": colour, "markeredgewidth": 1.5, "zorder": 4}
-    ax.plot([row["score"]], [y], "o", gid=sheet.tip(_tip(line)), **style)
+    ax.plot(
+        [row["score"]],
+        [y],
+        "o",
+        gid=sheet.tip(score_tip(line.label, row, "trained on data of this study" if row.get("contaminated") else "")),
+        **style,
+    )
     text = {"va": "center", "clip_on": False, "transform": ax.get_yaxis_transform(), "fontsize": 11}
     ax.text(-0.02, y, shorten(line.label, LONGEST), ha="right", color=MUTED if aside else INK, **text)
     ax.text(1.10, y, number(row["score"]), ha="right", color=INK, **text)
     ax.text(1.26, y, percent(row.get("normalized")), ha="right", color=INK, **text)
-
-
-def _tip(line: _Line) -> str:
-    row = line.row
-    lines = [
-        line.label + (f" · {row['layer']}" if row.get("layer") else ""),
-        f"score {number(row['score'])} {interval(row.get('ci_low'), row.get('ci_high'))}",
-    ]
-    if not is_missing(row.get("normalized")):
-        lines.append(f"normalized {number(row['normalized'])}")
-    if not is_missing(row.get("ceiling_low")):
-        lines.append(f"ceiling {span(row['ceiling_low'], row.get('ceiling_high'))}")
-    if not is_missing(row.get("p")):
-        lines.append(p_phrase("p", row["p"]))
-    return "\n".join(lines) + ("\ntrained on data of this study" if row.get("contaminated") else "")
 
 
 def _decorate(ax: Axes, headings: Sequence[tuple[float, str]], height: float) -> None:
