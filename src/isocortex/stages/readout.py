@@ -62,7 +62,7 @@ def variants_of(readouts: Mapping[str, Mapping[str, Any]]) -> dict[str, Variant]
         train: Callable[..., Any] = bind(READOUTS, method)
         found[method] = Variant(train, options, guided=method == GUIDED)
         if method == GUIDED:
-            found[IDENTITY] = Variant(train, {**options, "warp": "none"}, guided=True)
+            found[IDENTITY] = Variant(train, {**options, "warp": "none"}, guided=True, unmoved=True)
             found[SHUFFLED] = Variant(train, options, guided=True, shuffled=True)
     return found
 

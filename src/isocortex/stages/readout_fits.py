@@ -25,12 +25,14 @@ HELD_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of the cell: how it is trained. guided : it has a localiser; shuffled : that sees other stimuli than the core."""
+    """A row of the cell: how it is trained. guided : it has a localiser; shuffled : that sees other stimuli than the core;
+    unmoved : the twin without a warp, which the others of its kind are given and do not train again."""
 
     train: Callable[..., Any]
     options: Mapping[str, Any]
     guided: bool = False
     shuffled: bool = False
+    unmoved: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,10 @@ def train_all(
     kept = {name: _Best(one, judged, y, settings, len(groups) > 1) for name, one in variants.items()}
     for number, group in enumerate(groups):
         train, test = maps.of(group, outer["train"]), maps.of(group, outer["test"])
-        for best in kept.values():
-            best.add(number, maps, train, test)
+        twin: dict[str, Any] = {}
+        for best in sorted(kept.values(), key=lambda one: not one.variant.unmoved):
+            fit = best.add(number, maps, train, test, twin if best.variant.guided else {})
+            twin = {"twin": fit} if best.variant.unmoved else twin
     return {name: best.finish(subject) for name, best in kept.items()}
 
 
@@ -114,13 +118,13 @@ class _Best:
         self.layer, self.inner = 0, -np.inf
         self.fit, self.masks, self.fields = None, np.empty(0), None
 
-    def add(self, number: int, maps: SubjectMaps, train: Maps, test: Maps) -> None:
-        """Fit a layer; keep its masks if it is the first, or better by out-of-fold r than those before."""
+    def add(self, number: int, maps: SubjectMaps, train: Maps, test: Maps, twin: Mapping[str, Any]) -> Any:
+        """Fit a layer and return the fit; keep its masks if it is the first, or better by out-of-fold r than those before."""
         subject, rows, device = maps.subject, np.asarray(self.outer["train"]), self.y.device
         places = np.searchsorted(rows, self.outer["inner"][0])
         guides = self._guides(maps) if self.variant.guided else ({}, {})
         answers = self.y[torch.as_tensor(rows, device=device)].float()
-        fit = self.variant.train(train, answers, places, self.variant.options, device=device, **guides[0])
+        fit = self.variant.train(train, answers, places, self.variant.options, device=device, **guides[0], **twin)
         oof = torch.full((len(rows), self.y.shape[1]), torch.nan, dtype=self.y.dtype, device=device)
         oof[torch.as_tensor(places, device=device)] = _tensor(fit.validation, device)
         made = OuterFit(_tensor(fit.predict(test, **guides[1]), device), oof, _tensor(fit.alphas, device), 0.0)
@@ -129,6 +133,7 @@ class _Best:
             self.layer, self.inner = number, np.nan_to_num(self.fits[-1].inner, nan=-np.inf)
             self.fit = fit if self.variant.guided else None
             self.masks, self.fields = as_numpy(fit.masks), fit.fields
+        return fit
 
     def _guides(self, maps: SubjectMaps) -> tuple[dict[str, Maps], dict[str, Maps]]:
         """What the localiser sees in training and at the test; shuffled, stimuli change places within each of them."""

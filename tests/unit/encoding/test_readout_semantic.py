@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from isocortex.encoding.readouts import semantic
 from isocortex.encoding.readouts.factorized import fit_factorized
 from isocortex.encoding.readouts.head_semantic import SemanticHead
 from isocortex.encoding.readouts.semantic import concordant, fit_semantic, masked_losses
@@ -80,6 +81,19 @@ def test_each_neuroid_keeps_the_localiser_of_its_own_best_epoch(planted):
     assert len(made.trained.snapshot.unique()) > 1
     again = made.predict(planted.maps[:40], planted.maps[:40])
     np.testing.assert_allclose(again, made.validation, rtol=1e-4)
+
+
+def test_a_twin_that_is_given_is_the_one_that_would_be_trained(planted, monkeypatch):
+    data = (planted.maps[:160], planted.y[:160], np.arange(40))
+    options, heads = {"patience": 4, "epochs": 12}, []
+    twin = fit_semantic(*data, {**options, "warp": "none"}, guide=planted.maps[:160])
+    alone = fit_semantic(*data, options, guide=planted.maps[:160])
+    trained = semantic.trained_head
+    monkeypatch.setattr(semantic, "trained_head", lambda head, *rest: heads.append(head) or trained(head, *rest))
+    given = fit_semantic(*data, options, guide=planted.maps[:160], twin=twin)
+    assert [head.options.warp for head in heads] == ["full"]
+    for name, part in alone.trained.state.items():
+        torch.testing.assert_close(given.trained.state[name], part, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("warp", ["full", *NUMBERS, "scale+rotation", "shear+translation", "none"])

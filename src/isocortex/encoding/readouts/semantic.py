@@ -66,14 +66,16 @@ def fit_semantic(
     *,
     device: torch.device | str | None = None,
     guide: Any = None,
+    twin: SemanticFit | None = None,
 ) -> SemanticFit:
     """Train masks, features and the localiser on rows outside `validation`.
 
     maps : (n, c, h, w). y : (n, v); single values may be NaN and are left out of the loss. guide : (n, c', h', w') maps that
     the localiser looks at, not needed by the identity twin (`warp: none`). Each neuroid keeps the state of its own best epoch
     on the `validation` rows; with `nested`, that of the identity twin unless its warp gains more than a standard error there (a
-    few hundred stimuli teach a localiser their noise, which a neuroid with a fixed field would pay for). Raises `DataError`
-    where the guide is missing or arrays do not fit.
+    few hundred stimuli teach a localiser their noise, which a neuroid with a fixed field would pay for). twin : the identity
+    twin of the same data and options, where it was fitted before; else it is trained here. Raises `DataError` where the guide
+    is missing or arrays do not fit.
     """
     chosen = checked(Semantic, options)
     if chosen.warp != "none" and guide is None:
@@ -83,7 +85,8 @@ def fit_semantic(
     trained = trained_head(SemanticHead(chosen), chosen, given, concordant, chosen.weight_decay)
     if chosen.warp != "none" and chosen.nested:
         still = chosen.model_copy(update={"warp": "none"})
-        trained = _nested(trained, trained_head(SemanticHead(still), still, given, concordant), given, chosen)
+        unmoved = trained_head(SemanticHead(still), still, given, concordant) if twin is None else twin.trained
+        trained = _nested(trained, unmoved, given, chosen)
     return SemanticFit(**vars(assembled(SemanticHead(chosen), trained, given, maps)))
 
 
