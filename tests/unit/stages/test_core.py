@@ -143,6 +143,15 @@ def test_refusals(here):
     write_parquet(table.iloc[1:], "two.parquet")
     with pytest.raises(DataError, match=r"two\.parquet: found no row of 1 stimuli of subject S2 \(first 'two000'\)"):
         world.run()
+    write_parquet(table, "two.parquet")
+    pictures = np.load("two.npy")
+    pictures[3] = 255 - pictures[3]
+    np.save("two.npy", pictures)
+    with pytest.raises(DataError, match=r"two\.npy row 3: pixels changed, digest is .*; make the stimuli again"):
+        world.run()
+    write_parquet(table.assign(path="tone.wav"), "two.parquet")
+    with pytest.raises(DataError, match="found 40 stimuli without image"):
+        world.run()
     world.write_brain("rdm")
     with pytest.raises(DataError, match="found level 'rdm', expected patterns; an encoder needs responses"):
         world.run()
