@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 .PHONY: help demo test test-studies test-gpu test-slow bench bench-full bench-features lint format schema lock clean
 
 help:
-	@echo "make demo       make the environment and run the demo study (offline, two minutes on two cores)"
+	@echo "make demo       make the environment and run the demo study (offline, three minutes on two cores)"
 	@echo "make test       make the environment and run the tests"
 	@echo "make test-studies  a whole study on real recordings, ten minutes"
 	@echo "make test-slow  the simulations that take minutes"
@@ -24,7 +24,7 @@ $(READY): pyproject.toml envs/constraints-cpu.txt envs/vision.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "isocortex needs Python 3.11 or newer: make PYTHON=python3.11 …"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint envs/constraints-cpu.txt --editable ".[workflow,dev,models]"
+	$(BIN)/python -m pip install --quiet --constraint envs/constraints-cpu.txt --editable ".[workflow,dev,models,recordings]"
 	# Their dependencies would bring torch for CUDA, gigabytes that a machine without a GPU has no use for.
 	$(BIN)/python -m pip install --quiet --constraint envs/constraints-cpu.txt --no-deps --requirement envs/vision.txt
 	@touch $@

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 
 # torchvision's compiled operators need the CUDA build of torch; its networks do not, and import once these two are known.
 TORCHVISION = torch.library.Library("torchvision", "DEF")
@@ -43,3 +46,9 @@ def mirror() -> Path:
 def repository() -> Path:
     """The root of the checkout."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def catalogued(repository: Path) -> Callable[[str], dict[str, Any]]:
+    """The entry of a data set of the catalogue, as it is written there."""
+    return lambda name: yaml.safe_load((repository / f"config/catalogue/{name}.yaml").read_text(encoding="utf-8"))[name]

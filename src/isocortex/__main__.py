@@ -33,6 +33,7 @@ STAGES = (
     "shapes",
     "searchlight",
     "geometry",
+    "window",
     "summarise",
     "report",
     "identify",

@@ -17,11 +17,13 @@ def blocks(repository: Path, language: str) -> list[str]:
 
 
 def test_the_yaml_is_a_study(repository: Path) -> None:
-    models, recording = (yaml.safe_load(block) for block in blocks(repository, "yaml"))
-    study = Study.from_mapping({"study": "mine", **models, **recording})
-    assert list(study.models) == ["resnet50", "dino", "captions", "mine", "untrained", "theirs"]
-    assert list(study.regions) == ["V1", "V4"]
-    assert len(list(Jobs(study))) > 20
+    models, *recordings = (yaml.safe_load(block) for block in blocks(repository, "yaml"))
+    assert [entry["dataset"]["name"] for entry in recordings] == ["scenes", "spikes", "mine", "matrices"]
+    for recording in recordings:
+        study = Study.from_mapping({"study": "mine", **models, **recording})
+        assert list(study.models) == ["resnet50", "dino", "captions", "mine", "untrained", "theirs"]
+        assert list(study.regions) == list(recording["dataset"]["regions"])
+        assert len(list(Jobs(study))) > 20
 
 
 def test_the_notebook_lines_run(repository: Path) -> None:
@@ -47,7 +49,7 @@ def test_the_notebook_lines_run(repository: Path) -> None:
 
 def test_files_and_commands_that_are_named_exist(repository: Path) -> None:
     text = (repository / "README.md").read_text(encoding="utf-8")
-    for name in [*re.findall(r"\]\(([^)]+)\)", text), "config/README.md", "config/datasets.yaml", "CONTRIBUTING.md"]:
+    for name in [*re.findall(r"\]\(([^)]+)\)", text), "config/README.md", "config/catalogue", "CONTRIBUTING.md"]:
         assert (repository / name).exists(), name
     makefile = (repository / "Makefile").read_text()
     for target in re.findall(r"^make (\S+)", text, flags=re.MULTILINE):

@@ -15,7 +15,7 @@ use_this_python()
 def read_study():
     """The study of `config`; where it is wrong, one line and exit code 1 before any job starts."""
     given = workflow.configfiles[-1] if workflow.configfiles else None
-    mine = "config/datasets.yaml"  # a catalogue of one's own, in the working directory, comes first
+    mine = "config/catalogue"  # a catalogue of one's own, in the working directory, comes first
     try:
         return Study.from_mapping(
             config,
@@ -81,6 +81,7 @@ def targets(stage):
 wildcard_constraints:
     study="[^/]+",
     dataset="[^/]+",
+    part="[^/]+",
     region="[^/]+",
     model="[^/]+",
     core="[^/]+",

@@ -1,6 +1,6 @@
-# Downloads, as they came. In: nothing. Out: resources/<dataset>/manifest.json, written last.
+# Downloads, as they came. In: nothing. Out: resources/<dataset>/manifests/<part>.json, written last.
 
-FETCH = "resources/{dataset}/manifest.json"
+FETCH = "resources/{dataset}/manifests/{part}.json"
 
 
 rule fetch:
@@ -9,9 +9,9 @@ rule fetch:
     output:
         FETCH,
     log:
-        "resources/logs/fetch/{dataset}.log",
+        "resources/logs/fetch/{dataset}/{part}.log",
     benchmark:
-        "resources/benchmarks/fetch/{dataset}.tsv"
+        "resources/benchmarks/fetch/{dataset}/{part}.tsv"
     retries: 2
     localrule: True
     threads: 1
@@ -22,6 +22,6 @@ rule fetch:
     params:
         spec=spec("fetch", FETCH),
     message:
-        "fetching {wildcards.dataset}"
+        "fetching {wildcards.dataset}: {wildcards.part}"
     shell:
         "python -m isocortex fetch --spec {params.spec:q} --device {resources.device} 2>&1 | tee {log:q}"

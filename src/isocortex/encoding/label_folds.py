@@ -50,10 +50,10 @@ def labelled(ids: Sequence[str], values: Labels, keys: Labels | None = None) -> 
 def make_folds(kind: str, data: Labelled, folds: int, seed: int = 0, where: str = "decoding") -> list[dict[str, Any]]:
     """Outer folds [{train, test, inner [[rows]]}] as rows of `data`; inner folds divide the training rows in the same way.
 
-    kind : "stimulus" and "grouped" deal whole units to `folds` folds, the classes spread evenly, in an order hashed from (seed,
-    id); "blocked" cuts the order of presentation into contiguous parts, at the borders of units where there are several (then
-    as many as there are units, at most). Neighbouring trials share drift, and often their label: folds that mix them measure
-    drift.
+    kind : "stimulus", "grouped" and "random" deal whole units to `folds` folds, the classes spread evenly, in an order hashed
+    from (seed, id); "blocked" cuts the order of presentation into contiguous parts, at the borders of units where there are
+    several (then as many as there are units, at most). Neighbouring trials share drift, and often their label: folds that mix
+    them measure drift.
 
     Raises `DataError` for one class, or a training set with fewer than two stimuli of a class.
     """
@@ -129,6 +129,7 @@ FOLDS: dict[str, Callable[[Labelled, np.ndarray, int, int, str], list[np.ndarray
     "stimulus": _dealt,
     "grouped": _dealt,
     "blocked": _blocks,
+    "random": _dealt,
 }
 
 
@@ -138,6 +139,8 @@ def resampled_units(kind: str, data: Labelled) -> tuple[np.ndarray, list[str], s
     Units, or, for folds in blocks, stretches of ⌈√n⌉ consecutive stimuli within a unit: long enough to hold most of a drift's
     correlation, short enough that there are several.
     """
+    if kind == "random":
+        return data.units, data.unit_names, "presentations"
     if kind != "blocked":
         return data.units, data.unit_names, "stimuli" if len(set(data.units)) == len(data.ids) else "groups of stimuli"
     length = int(np.ceil(np.sqrt(len(data.ids))))

@@ -30,6 +30,7 @@ class _Wanted:
     digests: Labels
     runs: Labels
     gap: int
+    near: Labels = None
 
 
 def make_splits(
@@ -43,13 +44,15 @@ def make_splits(
     kind: str = "stimulus",
     runs: Labels = None,
     gap: int = 0,
+    near: Labels = None,
 ) -> dict[str, Any]:
     """Split the stimuli of one subject, with indices into `stimulus_ids`.
 
     `test` > 0 gives one outer split with `folds` inner folds of its training stimuli; `test` == 0 gives `folds` outer splits,
     each with `folds` inner folds. By `kind`, what is never divided:
 
-    stimulus : stimuli of one group, or with the same non-empty digest (the same picture under two ids). The assignment orders
+    stimulus : stimuli of one group, with the same non-empty digest (the same picture under two ids), or with the same non-empty
+        label in `near` (pictures that are nearly the same). The assignment orders
         stimuli by a hash of (seed, id): it does not depend on the order of the rows.
     run : whole runs, and runs that share a group. There are at most as many inner folds as training runs. Equal pictures do not
         join runs: the blank between two films would join them all.
@@ -58,14 +61,15 @@ def make_splits(
 
     Returns `stimulus_ids`, `outer` [{train, test, inner [[validation indices]]}] (train is the inner folds together), `halves`
     {first: [indices per partition]} (two-fold partitions for choosing layers of metrics; blocked with `second`, for the gap's
-    rows are in neither), `groups` (unit number per stimulus), `n_groups_shared` (units of more than one stimulus), `kind`,
+    rows are in neither), `groups` (unit number per stimulus), `n_groups_shared` (units of more than one stimulus), `n_near`
+    (stimuli that share a unit because of `near`), `kind`,
     `gap`, `runs` (label per stimulus, or None), `seed` and `digest` (of ids and `outer`, which are all that a kernel or a fit
     without delays depends on).
 
     Raises `DataError` for less than two stimuli, repeated ids, folds < 2, fewer groups or runs than folds, fewer than 2 × folds
     training stimuli, an unknown kind, or options that do not go with it.
     """
-    wanted = _Wanted([str(name) for name in stimulus_ids], test, folds, seed, groups, digests, runs, gap)
+    wanted = _Wanted([str(name) for name in stimulus_ids], test, folds, seed, groups, digests, runs, gap, near)
     _check(wanted.ids, test, folds)
     _check_kind(kind, wanted)
     outer, halves, units = KINDS[kind](wanted)
@@ -79,8 +83,19 @@ def make_splits(
         "gap": gap,
         "runs": None if runs is None else [str(run) for run in runs],
         "n_groups_shared": sum(count > 1 for count in Counter(units).values()),
+        "n_near": _shared(near) if kind == "stimulus" else 0,
         "digest": digest_json({"stimulus_ids": wanted.ids, "outer": outer}),
     }
+
+
+def joined(ids: Sequence[str], joining: Mapping[str, Labels]) -> list[str]:
+    """A label per stimulus, the same where any of the labels in `joining` (or a chain of them) joins two stimuli."""
+    return [str(unit) for unit in _units([str(name) for name in ids], joining)]
+
+
+def _shared(labels: Labels) -> int:
+    """How many have a label that another has, too."""
+    return sum(count for label, count in Counter(map(str, labels or ())).items() if label and count > 1)
 
 
 def _check_kind(kind: str, wanted: _Wanted) -> None:
@@ -104,7 +119,7 @@ def _check_kind(kind: str, wanted: _Wanted) -> None:
 
 
 def _of_stimuli(wanted: _Wanted) -> tuple[list[dict[str, Any]], dict[str, Any], list[int]]:
-    units = _units(wanted.ids, {"groups": wanted.groups, "digests": wanted.digests})
+    units = _units(wanted.ids, {"groups": wanted.groups, "digests": wanted.digests, "near": wanted.near})
     return (*_of_units(wanted, _Maker(wanted, units, "groups of stimuli", "use finer groups")), units)
 
 

@@ -20,7 +20,7 @@ from isocortex.inference.subjects import prevalence_note
 
 ALL = "all"
 # What a fold that was never fitted on stands for.
-GENERALISE = {"stimulus": "stimulus", "grouped": "category", "blocked": "time"}
+GENERALISE = {"stimulus": "stimulus", "grouped": "category", "blocked": "time", "random": "presentation"}
 
 
 @dataclass(frozen=True)

@@ -313,8 +313,10 @@ def _all_ceiling(results: Sequence[SubjectResult], values: dict[str, Any]) -> li
     values |= {"ceiling_low": float(np.mean([ceiling.low for ceiling in known])), "ceiling_high": ref, "ceiling_ref": ref}
     values |= {"ceiling_p": p, "ceiling_kind": ceilings.KIND}
     usable = [result.normalized for result in found if np.isfinite(result.normalized)]
-    if not p < 0.05 or not usable:
+    if not p < 0.05 or not any(ceiling.p < 0.05 for ceiling in known):
         return ["no reliable signal: the ceiling is not above its null"]
+    if not usable:  # no score, whose reason the subjects' own rows tell
+        return []
     values["normalized"] = float(np.mean(usable))
     notes = ["normalized above 1"] if values["normalized"] > 1 else []
     if len(usable) < len(results):

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from isocortex.planning import comparisons, features, readouts
 from isocortex.planning.sizes import BASE_MB, DOUBLE, FLOPS, START, Cost, Shapes
 from isocortex.planning.sizes import mb as _mb
+from isocortex.study.cells import of_models
 from isocortex.study.job import Job
 
 UNKNOWN_NEUROIDS = 1000
 GRID = 20  # penalties
 LABELLINGS, CLASSES = 1000, 5  # of a decoder: permuted labels, and classes
+SHOWN = 0.4  # of the presentations that there were, had every stimulus as many as the one that has most
 DECODER_STEPS = {"ridge": 10, "lda": 3, "logistic": 100}  # products per fold, with fewer permutations where they are many
 # Sizes that bound what is held at once, in MB: tests hold these equal to the constants of the stages.
 GRAM_MB, BLOCK_MB, FIT_MB, KEPT_MB, HELD_MB = 2147.0, 1074.0, 537.0, 1342.0, 100.0
 ROOM_MB = 300.0
+READ_WHOLE = ("npz", "mat", "simulated", "networks")  # adapters whose files may have to be read as a whole
+VOLUMES = 300  # of a run
 JOINT_MB = 4295.0  # block of neuroids of a joint encoder
 NEIGHBOURS = 123  # within 6 mm of a voxel of 2 mm
 RANKED = 1.2e7  # dissimilarities per second that are sorted and ranked
@@ -39,14 +44,16 @@ def _fetch(_: Shapes, job: Job) -> Cost:
     return Cost(START["numpy"] + total / 10 + seconds, BASE_MB["torch" if trained else "numpy"] + 100 * len(trained), total)
 
 
-def _record(s: Shapes, _: Job) -> Cost:
-    size = _mb(s.stimuli, s.repeats, s.neuroids, size=4)
-    return Cost(START["numpy"] + size / 100, BASE_MB["numpy"] + 3 * size, size)
+def _record(s: Shapes, job: Job) -> Cost:
+    size, adapter = _mb(s.stimuli, s.repeats, s.neuroids, size=4), job.options["entry"].get("adapter")
+    # Of most formats some presentations are held at a time; of fMRI the run that a model is fitted to.
+    held = 3 * size if adapter in READ_WHOLE else min(3 * size, 150) + _mb(3 * VOLUMES, s.neuroids, size=4)
+    return Cost(START["numpy"] + size / 100, BASE_MB["numpy"] + held, size)
 
 
 def _splits(s: Shapes, _: Job) -> Cost:
-    size = _mb(s.stimuli, s.repeats, s.neuroids, size=4)  # the recording, to know which stimuli were answered
-    return Cost(START["numpy"] + size / 200, BASE_MB["numpy"] + 1.25 * size, 0.01 * s.stimuli / 100)
+    size = _mb(s.stimuli, s.repeats, s.neuroids, size=4)  # a part of the recording, to know which stimuli were answered
+    return Cost(START["numpy"] + size / 200, BASE_MB["numpy"] + min(size, 50), 0.01 * s.stimuli / 100)
 
 
 def _kernels(s: Shapes, job: Job) -> Cost:
@@ -94,13 +101,17 @@ def _encode(s: Shapes, _: Job) -> Cost:
 
 
 def _decode(s: Shapes, job: Job) -> Cost:
-    n, columns = s.stimuli, LABELLINGS * CLASSES
+    asked = job.options["inference"]["permutations"]
+    columns = (LABELLINGS if asked == "auto" else asked) * CLASSES
     layers = s.layers if job.options["model"] else 1
-    made = 2 * n * n * s.neuroids if not job.options["model"] else 0
-    one = s.folds * (s.folds + 1) * (9 * n**3 + 2 * n * n * columns)
-    steps = [DECODER_STEPS[decoder["classifier"]] for decoder in job.options["decoders"].values()]
-    flops = s.subjects * layers * sum(made + one * factor for factor in steps)
-    return Cost(START["torch"] + flops / FLOPS, BASE_MB["torch"] + 4 * _mb(n, n) * layers + _mb(n, columns, 10), 1)
+    flops, memory = 0.0, 0.0
+    for decoder in job.options["decoders"].values():
+        n = s.stimuli if decoder.get("unit", "stimulus") == "stimulus" else max(s.stimuli, round(s.stimuli * s.repeats * SHOWN))
+        made = 2 * n * n * s.neuroids if not job.options["model"] else 0
+        one = s.folds * (s.folds + 1) * (9 * n**3 + 2 * n * n * columns)
+        flops += s.subjects * layers * (made + one * DECODER_STEPS[decoder["classifier"]])
+        memory = max(memory, 4 * _mb(n, n) * layers + _mb(n, columns, 10))
+    return Cost(START["torch"] + flops / FLOPS, BASE_MB["torch"] + memory, 1)
 
 
 def _joint(s: Shapes, job: Job) -> Cost:
@@ -201,6 +212,22 @@ def _space(s: Shapes, job: Job) -> Cost:
     return Cost(START["torch"] + seconds, BASE_MB["torch"] + 2 * held + 200, _mb(systems, systems, 30))
 
 
+def _window(s: Shapes, job: Job) -> Cost:
+    """The sum of its parts: a region's cells of every model, one after the other."""
+    models, parts = job.options["models"], job.options["parts"]
+    one = replace(s, layers=max(1, round(s.layers / max(1, len(models)))))
+    whole = _region(s, job)
+    seconds, memory = whole.seconds, whole.memory_mb
+    for stage, price in (("encode", _encode), ("compare", comparisons.compare), ("decode", _decode)):
+        for model in (["", *models] if stage == "decode" else models) if stage in parts else ():
+            options = {**parts[stage], "model": model}
+            if model and stage == "decode":
+                options["decoders"] = of_models(options["decoders"])
+            cell = price(one, replace(job, stage=stage, options=options))
+            seconds, memory = seconds + cell.seconds - START["torch"], max(memory, cell.memory_mb)
+    return Cost(START["torch"] + seconds, memory, 1)
+
+
 def _page(*_: object) -> Cost:
     return Cost(START["numpy"] + 3, BASE_MB["numpy"], 2)
 
@@ -226,6 +253,7 @@ COSTS: dict[str, Callable[[Shapes, Job], Cost]] = {
     "shapes": comparisons.shapes,
     "searchlight": _searchlight,
     "geometry": _geometry,
+    "window": _window,
     "summarise": _table,
     "report": _page,
     "identify": _identify,

@@ -13,12 +13,15 @@ from zarr.errors import UnstableSpecificationWarning
 from isocortex.errors import DataError
 from isocortex.recordings.paths import inside
 from isocortex.storage.arrays import open_array
+from isocortex.storage.hdf5 import Slices
 
 TABLES = {".csv": ",", ".tsv": "\t"}
 
 
 def read_array(root: Path, path: str, key: str | None, where: str) -> np.ndarray:
-    """The array `key` of the file `path` below `root`: NPZ, NPY, Zarr, NetCDF, or a column of a CSV table (as text).
+    """The array `key` of the file `path` below `root`: NPZ, NPY, Zarr, netCDF, HDF5, MAT, or a column of a CSV table (as text).
+
+    MATLAB has no vectors: of a MAT file, (1, n) and (n, 1) come as (n,).
 
     Raises
     ------
@@ -39,7 +42,38 @@ def read_array(root: Path, path: str, key: str | None, where: str) -> np.ndarray
         raise DataError(f"{where}: {path} could not be read ({text}); make or fetch the file again") from error
     if values.dtype.hasobject:
         raise DataError(f"{where}: {path} holds Python objects, expected numbers or text; save the array with a plain dtype")
+    if file.suffix.lower() == ".mat" and values.ndim == 2 and 1 in values.shape:
+        return values.ravel()
     return values
+
+
+def open_response(root: Path, path: str, key: str | None, where: str) -> Any:
+    """The same array, opened and not read: what can be sliced is read by slices, in the file's own shape.
+
+    Raises `DataError` as `read_array` does, and for anything but real numbers.
+    """
+    file = inside(root, path, where)
+    try:
+        array = open_array(file, key)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    except (OSError, ValueError, EOFError, TypeError, RuntimeError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise DataError(f"{where}: {path} could not be read ({text}); make or fetch the file again") from error
+    if np.dtype(array.dtype).kind not in "buif":
+        raise DataError(f"{where}: found values of type {array.dtype}, expected real numbers; check 'key'")
+    return _mapped_anew(array) if isinstance(array, np.memmap) else array
+
+
+def _mapped_anew(array: np.memmap) -> Slices:
+    """A mapped file whose parts are copied out of a map of their own: pages of a map that stays open count as memory used."""
+    name, dtype, offset, shape = str(array.filename), array.dtype, array.offset, array.shape
+    order = "C" if array.flags.c_contiguous else "F"
+
+    def read(index: tuple[Any, ...]) -> np.ndarray:
+        return np.array(np.memmap(name, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)[index])
+
+    return Slices(shape, dtype, read)
 
 
 def _column(file: Path, key: str | None, where: str) -> np.ndarray:

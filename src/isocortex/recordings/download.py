@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import requests
@@ -17,11 +18,40 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
 from isocortex.errors import FetchError
+from isocortex.recordings.paths import describe
 from isocortex.storage.atomic import digest_file
 
 BLOCK = 1 << 18
 # Answers that another attempt may turn into a file; every other error is final.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+# Digests that archives give for the whole file; ours is the SHA-256.
+DIGESTS = {"sha256": digest_file, "sha1": lambda path: _digest(path, "sha1"), "md5": lambda path: _digest(path, "md5")}
+PAGES = (b"<!doctype html", b"<html")
+
+
+def _digest(path: Path, name: str) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.new(name, usedforsecurity=False)).hexdigest()
+
+
+def wrong(path: Path, expected: Mapping[str, Any], sha256: str | None = None, size: int | None = None) -> str:
+    """What of {bytes, sha256, sha1, md5} is another at `path` than `expected` says (None: nothing is said); "" where all agree.
+
+    Of a folder bytes and SHA-256 are those of `paths.describe`. `sha256` and `size` are given where they are known already.
+    """
+    if path.is_dir():
+        sha256, size = describe(path)
+    size = path.stat().st_size if size is None else size
+    if expected.get("bytes") is not None and size != expected["bytes"]:
+        return f"bytes found {size}, expected {expected['bytes']}"
+    for name, digest in DIGESTS.items():
+        if expected.get(name) is not None and (name == "sha256" or not path.is_dir()):
+            found = sha256 if name == "sha256" and sha256 else digest(path)
+            if found != expected[name]:
+                return f"{name} found {found}, expected {expected[name]}"
+    return ""
 
 
 class _TryAgainError(Exception):
@@ -37,7 +67,7 @@ class Downloader:
     Parameters
     ----------
     part : the file that holds what has arrived so far.
-    sha256, n_bytes : what the whole file must be, where known.
+    sha256, sha1, md5, n_bytes : what the whole file must be, where known.
     attempts, pause, timeout : tries, seconds before the second one (doubled each time), seconds without a byte.
     """
 
@@ -48,6 +78,8 @@ class Downloader:
     pause: float = 1.0
     timeout: float = 60.0
     progress: bool = True
+    sha1: str | None = None
+    md5: str | None = None
 
     def __call__(
         self,
@@ -83,10 +115,7 @@ class Downloader:
         if self.n_bytes is not None and size != self.n_bytes:
             kind = "truncated, " if size < self.n_bytes else ""
             return f"{kind}found {size} bytes, expected {self.n_bytes}"
-        found = digest_file(self.part)
-        if self.sha256 is not None and found != self.sha256:
-            return f"sha256 found {found}, expected {self.sha256}"
-        return ""
+        return wrong(self.part, {"sha256": self.sha256, "sha1": self.sha1, "md5": self.md5})
 
     def _complete(self, url: str, stream: IO[bytes]) -> None:
         """Attempts until one reaches the end of the file."""
@@ -144,11 +173,29 @@ class Downloader:
         with tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=name, disable=not self.progress) as bar:
             # What has arrived is kept, however little: a full block may never come.
             while block := self._read(answer):
+                if start == 0 and stream.tell() == 0:
+                    self._refuse_page(block, answer, name)
                 stream.write(block)
                 bar.update(len(block))
         size = stream.seek(0, 2)
         if length and total is not None and size < total:
             raise _TryAgainError(f"the connection ended at {size} of {total} bytes")
+
+    @staticmethod
+    def _refuse_page(block: bytes, answer: requests.Response, name: str) -> None:
+        """What servers send with 200 instead of the file: a page to log in, or a pointer of git-annex."""
+        start = block[:512].lstrip().lower()
+        says_page = "text/html" in answer.headers.get("Content-Type", "") and start.startswith(b"<")
+        if (says_page or start.startswith(PAGES)) and PurePosixPath(name).suffix.lower() not in (".html", ".htm"):
+            raise FetchError(
+                f"{answer.url}: an HTML page, not {name}; the archive may ask for a login or have moved: correct the url, or "
+                "download the file by hand and set ISOCORTEX_MIRROR to a folder that holds it"
+            )
+        if start.startswith(b"/annex/objects/"):
+            raise FetchError(
+                f"{answer.url}: a pointer of git-annex, not {name}; the server does not hold the content: fetch it with "
+                "datalad and set ISOCORTEX_MIRROR to a folder that holds it"
+            )
 
     @staticmethod
     def _read(answer: requests.Response) -> bytes:

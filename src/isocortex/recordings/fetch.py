@@ -12,7 +12,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from isocortex.errors import FetchError
-from isocortex.recordings.download import Downloader
+from isocortex.recordings.archives import ARCHIVES, Client, Resolved, resolve
+from isocortex.recordings.archives.atlases import fetch_atlas
+from isocortex.recordings.archives.by_nilearn import fetch_by_nilearn
+from isocortex.recordings.archives.unpack import is_unpacked, unpack
+from isocortex.recordings.download import Downloader, wrong
 from isocortex.recordings.paths import bind, check_relative, describe
 
 logger = logging.getLogger(__name__)
@@ -58,7 +62,7 @@ def fetch_dataset(entry: Mapping[str, Any], places: Places) -> dict[str, Any]:
     found = {}
     for path, file in sorted(files.items()):
         try:
-            found[path] = fetch_file(path, file or {}, places)
+            found[path] = fetch_file(path, {"manual": entry.get("manual"), **_given(file)}, places)
         except OSError as error:
             reason = error.strerror or error
             raise FetchError(
@@ -68,6 +72,11 @@ def fetch_dataset(entry: Mapping[str, Any], places: Places) -> dict[str, Any]:
         if any((stimuli or {}).get(kind) is not None for stimuli in entry["stimuli"].values()):
             found |= bind(MAKERS, kind, f"data set {places.name}")(entry, places.target)
     return {"name": places.name, "version": entry.get("version"), "licence": entry.get("licence"), "files": found}
+
+
+def _given(file: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is said of one file; what is said of the data set holds where it says nothing."""
+    return {key: value for key, value in (file or {}).items() if value is not None}
 
 
 def _check_terms(entry: Mapping[str, Any], files: Mapping[str, Any], places: Places) -> None:
@@ -84,6 +93,8 @@ def _check_terms(entry: Mapping[str, Any], files: Mapping[str, Any], places: Pla
 def fetch_file(path: str, file: Mapping[str, Any], places: Places) -> dict[str, Any]:
     """Bring one file (or folder) to its place; returns {sha256, bytes, source}."""
     target = places.target / path
+    if file.get("unpack"):
+        return _unpacked(path, file, places)
     expected, url = file.get("sha256"), file.get("url")
     source = url or ("root" if places.root is not None else "mirror")
     if expected and (target.exists() or target.is_symlink()):
@@ -97,8 +108,8 @@ def fetch_file(path: str, file: Mapping[str, Any], places: Places) -> dict[str, 
         if folder is not None and (folder / path).exists():
             return _take(folder / path, target, file, own=folder is places.root) | {"source": source}
     if url is None:
-        raise FetchError(_not_found(path, places))
-    if expected is None and target.is_file():
+        raise FetchError(_not_found(path, file.get("manual"), places))
+    if expected is None and target.is_file() and not wrong(target, file):
         found, size = describe(target)
         return {"sha256": found, "bytes": size, "source": source}
     _download(url, target, file, places)
@@ -106,11 +117,35 @@ def fetch_file(path: str, file: Mapping[str, Any], places: Places) -> dict[str, 
     return {"sha256": found, "bytes": size, "source": source}
 
 
-def _not_found(path: str, places: Places) -> str:
+def _unpacked(path: str, file: Mapping[str, Any], places: Places) -> dict[str, Any]:
+    """A folder out of an archive, which size and digests are of; a folder that mirror or root hold is taken as it is."""
+    target = places.target / path
+    source = file.get("url") or ("root" if places.root is not None else "mirror")
+    for folder in (places.mirror, places.root):
+        if folder is not None and (folder / path).is_dir():
+            return _take(folder / path, target, {}, own=folder is places.root) | {"source": source}
+    if not is_unpacked(target, file.get("sha256")):
+        archive = f"{path}.{file['unpack']}"
+        fetch_file(archive, {**file, "unpack": None}, places)
+        try:
+            unpack(places.target / archive, target, file["unpack"])
+        finally:
+            # One that could not be unpacked would stand in the way of a better one.
+            _remove(places.target / archive)
+    found, size = describe(target)
+    return {"sha256": found, "bytes": size, "source": source}
+
+
+def _not_found(path: str, manual: str | None, places: Places) -> str:
     looked = [
         f"{label} {folder / path}" for label, folder in (("mirror", places.mirror), ("root", places.root)) if folder is not None
     ]
     where = f"looked for it at {' and at '.join(looked)}" if looked else "ISOCORTEX_MIRROR and root are not set"
+    if manual:
+        return (
+            f"data set {places.name}: {path} must be fetched by hand: {' '.join(manual.split())}; put it at "
+            f"<folder>/{places.name}/{path} and set ISOCORTEX_MIRROR to that folder ({where})"
+        )
     return (
         f"data set {places.name}: {path} was not found and has no url ({where}); set ISOCORTEX_MIRROR to a folder that holds "
         f"{places.name}/{path}, or root: to the folder of your own files"
@@ -120,11 +155,8 @@ def _not_found(path: str, places: Places) -> str:
 def _take(origin: Path, target: Path, file: Mapping[str, Any], *, own: bool) -> dict[str, Any]:
     """Link a local file that is what the entry says; the mirror's by hard link or copy, the user's own by symbolic link."""
     digest, size = describe(origin)
-    for what, found, expected in (("bytes", size, file.get("bytes")), ("sha256", digest, file.get("sha256"))):
-        if expected is not None and found != expected:
-            raise FetchError(
-                f"{origin}: {what} found {found}, expected {expected}; replace the file there, or correct the data set's entry"
-            )
+    if said := wrong(origin, file, digest, size):
+        raise FetchError(f"{origin}: {said}; replace the file there, or correct the data set's entry")
     if target.exists() and target.samefile(origin):
         return {"sha256": digest, "bytes": size}
     _remove(target)
@@ -157,20 +189,59 @@ def _remove(path: Path) -> None:
 
 
 def _download(url: str, target: Path, file: Mapping[str, Any], places: Places) -> None:
-    """Through pooch, which chooses the protocol, checks the digest and moves the whole file into place."""
-    import pooch
-
+    """By the address's scheme: a file of this machine, a folder that nilearn fetches, files of an archive, or a plain URL."""
     scheme = urlsplit(url).scheme
     if scheme == "file":
         local = Path(unquote(urlsplit(url).path))
         if not local.exists():
             raise FetchError(f"data set {places.name}: {url} does not exist; correct the url")
         _take(local, target, file, own=False)
-        return
+    elif scheme == "nilearn":
+        fetch_by_nilearn(url, target)
+    elif scheme == "nilearn-atlas":
+        fetch_atlas(url, target)
+    elif scheme in ARCHIVES:
+        _from_archive(url, target, file, places)
+    else:
+        _retrieve(url, target, file, places)
+    if target.is_dir() and (said := wrong(target, file)):
+        raise FetchError(f"{target}: {said}; the data set has changed at its source ({url}); correct the entry")
+
+
+def _from_archive(url: str, target: Path, file: Mapping[str, Any], places: Places) -> None:
+    """The file that an address names, or all files below it; those of a folder that are there whole are left as they are."""
+    for name, found in resolve(url, Client(pause=places.pause)).items():
+        expected = {"sha256": found.sha256, "md5": found.md5, "bytes": found.n_bytes}
+        if not name:
+            _retrieve(found.url, target, _agreed(url, file, found), places)
+        elif not (target / name).is_file() or wrong(target / name, expected):
+            _retrieve(found.url, target / name, expected, places)
+
+
+def _agreed(url: str, file: Mapping[str, Any], found: Resolved) -> dict[str, Any]:
+    """What the entry and the archive say of a file; refused before the download where they differ."""
+    said = {"sha256": found.sha256, "md5": found.md5, "bytes": found.n_bytes}
+    for what, value in said.items():
+        if None not in (value, file.get(what)) and value != file[what]:
+            raise FetchError(
+                f"{url}: the archive now holds another file, {what} found {value}, expected {file[what]}; "
+                "correct the data set's entry, or ask for the version that it means"
+            )
+    return {key: value for key, value in said.items() if value is not None} | {
+        key: value for key, value in file.items() if value is not None
+    }
+
+
+def _retrieve(url: str, target: Path, file: Mapping[str, Any], places: Places) -> None:
+    """Through pooch, which chooses the protocol, checks the digest and moves the whole file into place."""
+    import pooch
+
     target.parent.mkdir(parents=True, exist_ok=True)
     downloader = Downloader(
         part=target.with_name(target.name + ".part"),
         sha256=file.get("sha256"),
+        md5=file.get("md5"),
+        sha1=file.get("sha1"),
         n_bytes=file.get("bytes"),
         progress=places.progress,
         pause=places.pause,

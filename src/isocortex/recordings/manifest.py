@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from isocortex.errors import DataError
 from isocortex.recordings.paths import check_relative, describe
+from isocortex.storage.atomic import read_json
+from isocortex.study.parts import named_paths
 
 
-def named_paths(spec: Any) -> Iterator[str]:
-    """Every `path` in an entry, however deep."""
-    if isinstance(spec, Mapping):
-        for key, value in spec.items():
-            if key == "path" and isinstance(value, str):
-                yield value
-            else:
-                yield from named_paths(value)
-    elif isinstance(spec, list | tuple):
-        for value in spec:
-            yield from named_paths(value)
+def read_manifests(paths: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Files of several manifests {part: path}: {file: {sha256, …, manifest}}, with the manifest that lists each."""
+    return {name: {**file, "manifest": path} for path in paths.values() for name, file in read_json(path)["files"].items()}
 
 
-def verify(spec: Any, manifest: Mapping[str, Any], root: Path, where: str) -> dict[str, str]:
-    """SHA-256 of every file that `spec` names, found to be as the manifest says.
+def verify(spec: Any, listed: Mapping[str, Mapping[str, Any]], root: Path, where: str) -> dict[str, str]:
+    """SHA-256 of every file that `spec` names, found to be as the manifests (`read_manifests`) say.
 
     Raises
     ------
-    DataError for a path that the manifest does not list, or a file that is missing or has changed since it was fetched.
+    DataError for a path that no manifest lists, or a file that is missing or has changed since it was fetched.
     """
-    listed = manifest["files"]
     found: dict[str, str] = {}
     for path in sorted(set(named_paths(spec))):
         check_relative(path, where)
@@ -41,7 +34,7 @@ def verify(spec: Any, manifest: Mapping[str, Any], root: Path, where: str) -> di
             )
         if name in found:
             continue
-        hint = f"fetch again: snakemake -f -- {root}/manifest.json (with the --configfile of your study)"
+        hint = f"fetch again: snakemake -f -- {listed[name]['manifest']} (with the --configfile of your study)"
         if not (root / name).exists():
             raise DataError(f"{root / name}: missing since it was fetched; {hint}")
         digest, _ = describe(root / name)

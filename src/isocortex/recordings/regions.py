@@ -12,6 +12,8 @@ import xarray as xr
 
 from isocortex.errors import DataError
 from isocortex.recordings import reliability, repeats
+from isocortex.recordings.places import Clause, in_places, told
+from isocortex.recordings.windows import in_window, window_bins
 
 NO_RESPONSE, CONSTANT = "no valid response", "constant"
 POSITION = ("x", "y", "z")
@@ -28,7 +30,9 @@ class Selection:
 
     `anywhere` holds mappings of neuroid coordinates to allowed values, one of which a neuroid must fit (none given: all
     neuroids are taken); `train` holds the ids whose repeats may decide
-    which neuroids stay, or None for all; `set_name` and `stimulus_ids` are the subject's stimulus set in its order.
+    which neuroids stay, or None for all; `set_name` and `stimulus_ids` are the subject's stimulus set in its order; `window` is
+    of a response in time, in seconds (None: all of it);
+    `places` holds for each of `anywhere` what a neuroid must fit besides (`recordings.places`).
     """
 
     region: str
@@ -39,6 +43,8 @@ class Selection:
     train: Sequence[str] | None = None
     min_reliability: float | None = None
     seed: int = 0
+    window: tuple[float, float] | None = None
+    places: Sequence[Sequence[Clause]] = ()
 
     @property
     def place(self) -> str:
@@ -53,14 +59,29 @@ def select(recording: xr.Dataset, selection: Selection, dim: str = "neuroid") ->
     """
     wanted = selection.anywhere or ({},)
     mask = np.zeros(recording.sizes[dim], dtype=bool)
-    for where in wanted:
-        mask |= _fits(recording, where, selection.place, dim)
+    cuts = selection.places or [()] * len(wanted)
+    for where, cut in zip(wanted, cuts, strict=True):
+        fitting = _fits(recording, where, selection.place, dim)
+        mask |= in_places(recording, cut, fitting, selection.place) if cut else fitting
+    if not mask.any() and selection.places:
+        asked_for = " or ".join(told(cut) for cut in cuts)
+        raise EmptyRegionError(f"no {dim} of {len(mask)} lies in {asked_for} ({_extent(recording)})")
     if not mask.any():
         asked = [{name: list(values) for name, values in where.items()} for where in wanted]
         names = {name for where in wanted for name in where}
         there = {name: np.unique(recording[name].to_numpy().astype(str))[:12].tolist() for name in sorted(names)}
         raise EmptyRegionError(f"no {dim} fits {' or '.join(map(json.dumps, asked))} (found {json.dumps(there)})")
     return np.flatnonzero(mask)
+
+
+def _extent(recording: xr.Dataset) -> str:
+    """Where a recording's neuroids lie, for messages."""
+    ends = []
+    for axis in POSITION:
+        values = recording[axis].to_numpy()
+        known = values[np.isfinite(values)]
+        ends.append(f"{axis} {known.min():g} to {known.max():g}" if len(known) else f"{axis} unknown")
+    return f"they lie at {', '.join(ends)} mm"
 
 
 def _fits(recording: xr.Dataset, where: Mapping[str, Sequence[str]], place: str, dim: str) -> np.ndarray:
@@ -80,10 +101,11 @@ def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
     -------
     Dataset with `trials` (stimulus, repeat, neuroid), `response` (stimulus, neuroid), `n_repeats` (stimulus), `shown`
     (stimulus, repeat; each trial's place among the recording's presentations, so that trials can be blocked in time; -1 where
-    there is no trial), `reliability` (neuroid; of the averaged response, from repeats of the training stimuli, NaN with one
-    repeat), coords stimulus_id, first_shown (place of the first presentation in the recording), session and run (where no
-    stimulus was shown in more than one), neuroid_id and all others of the neuroids; attrs set, n_dropped, dropped
-    {reason: count}, dropped_ids {reason: ids}.
+    there is no trial), `trial_session` and `trial_run` (stimulus, repeat; where the recording has them), `reliability`
+    (neuroid; of the averaged response, from repeats of the training stimuli, NaN with one repeat), coords stimulus_id,
+    first_shown (place of the first presentation in the recording), session and run (where no stimulus was shown in more than
+    one), neuroid_id and all others of the neuroids; attrs set, n_dropped, dropped {reason: count}, dropped_ids {reason: ids},
+    and of a response in time time_start, time_end (s) and n_bins.
 
     Raises
     ------
@@ -96,7 +118,7 @@ def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
         raise DataError(
             f"{selection.place}: found {len(ids)} presented stimuli, expected at least 2; use another recording or stimulus set"
         )
-    trials = repeats.trials(part["response"].to_numpy(), shown, ids)
+    trials = repeats.trials(in_window(part, selection.window, selection.place), shown, ids)
     train = _train_rows(ids, selection)
     response, counts = repeats.average(trials)
     reliable = reliability.reliability(trials[train], seed=selection.seed)
@@ -119,6 +141,7 @@ def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
             "response": (("stimulus", "neuroid"), response),
             "n_repeats": ("stimulus", present.sum(axis=1).astype(np.int64)),
             "shown": (("stimulus", "repeat"), places),
+            **_parts_of_time(recording, places),
             "reliability": ("neuroid", reliable[keep]),
         },
         coords={"stimulus_id": ("stimulus", np.asarray(ids, dtype=str)), **_when(recording, shown, ids), **labels},
@@ -131,6 +154,7 @@ def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
             "dropped_ids": json.dumps(dropped),
             "reliability_stimuli": "all" if selection.train is None else "training",
             "n_reliability_stimuli": len(train),
+            **_times(recording, selection),
             **{name: recording.attrs[name] for name in VOLUME if name in recording.attrs},
         },
     )
@@ -150,6 +174,25 @@ def _when(recording: xr.Dataset, shown: Sequence[str], ids: Sequence[str]) -> di
             if (values[first[rows[places]]] == values[places]).all():
                 found[name] = ("stimulus", values[first])
     return found
+
+
+def _parts_of_time(recording: xr.Dataset, places: np.ndarray) -> dict[str, tuple[tuple[str, str], np.ndarray]]:
+    """Session and run of every trial, as text."""
+    found = {}
+    for name in ("session", "run"):
+        if name in recording.coords and recording[name].dims == ("presentation",):
+            values = np.append(recording[name].to_numpy().astype(str), "")
+            found[f"trial_{name}"] = (("stimulus", "repeat"), values[places])  # -1 is the last: none
+    return found
+
+
+def _times(recording: xr.Dataset, selection: Selection) -> dict[str, Any]:
+    """What is known of the time after a stimulus that responses are of: attributes, in seconds."""
+    if "time" not in recording.dims:
+        return {}
+    bins = window_bins(recording, selection.window, selection.place)
+    start, end = float(recording["time"][bins[0]]), float(recording["time_end"][bins[-1]])
+    return {"time_start": start, "time_end": end, "n_bins": len(bins), "over_time": str(recording.attrs["over_time"])}
 
 
 def _train_rows(ids: Sequence[str], selection: Selection) -> np.ndarray:
@@ -190,7 +233,8 @@ def build_rdm(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
     """The region's RDM of one subject: `rdm` (stimulus, stimulus_) with coord stimulus_id.
 
     `anywhere` may name it as {region: [NAME]}; by default it is the region's own name. Raises `EmptyRegionError` where
-    the subject has none, `DataError` where more than one fits.
+    the subject has none, or one less reliable than `min_reliability`; `DataError` where more than one fits. attrs have its
+    `reliability` (NaN where it is not known) and `note`, how it was made, beside those of patterns.
     """
     anywhere = [where for where in selection.anywhere if where] or [{"region": [selection.region]}]
     index = select(recording, Selection(selection.region, selection.subject, "", (), anywhere), dim="region")
@@ -199,6 +243,10 @@ def build_rdm(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
     if recording.sizes["stimulus"] < 3:
         raise DataError(f"{selection.place}: found {recording.sizes['stimulus']} stimuli, expected at least 3 for an RDM")
     ids = recording["stimulus_id"].to_numpy().astype(str)
+    told = {name: recording[name].to_numpy()[index[0]] for name in ("reliability", "note") if name in recording.coords}
+    reliable, least = float(told.get("reliability", np.nan)), selection.min_reliability
+    if least is not None and not reliable >= least:
+        raise EmptyRegionError(f"the RDM's reliability is {reliable:.3g}, expected at least {least:g} (nan: it is not known)")
     return xr.Dataset(
         {"rdm": (("stimulus", "stimulus_"), recording["rdm"].to_numpy()[index[0]])},
         coords={"stimulus_id": ("stimulus", ids)},
@@ -208,6 +256,8 @@ def build_rdm(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
             "n_dropped": 0,
             "dropped": "{}",
             "dropped_ids": "{}",
+            "reliability": reliable,
+            "note": str(told.get("note", "")),
         },
     )
 
@@ -218,11 +268,11 @@ BUILDERS = {"patterns": build_patterns, "rdm": build_rdm}
 def build_tree(parts: Mapping[str, xr.Dataset], absent: Mapping[str, str], attrs: Mapping[str, Any]) -> xr.DataTree:
     """One node per subject under a root that says what is missing.
 
-    Raises `DataError` where no subject has anything.
+    Raises `EmptyRegionError` where no subject has anything.
     """
     if not parts:
         reasons = "; ".join(f"{subject}: {reason}" for subject, reason in absent.items())
-        raise DataError(
+        raise EmptyRegionError(
             f"region {attrs['region']}: no subject has a neuroid left ({reasons}); correct 'where', or lower min_reliability"
         )
     root = xr.Dataset(attrs={**attrs, "absent": json.dumps(dict(absent))})

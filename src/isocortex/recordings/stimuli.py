@@ -14,7 +14,9 @@ import pandas as pd
 
 from isocortex.errors import DataError
 from isocortex.recordings.arrays import as_text, read_array
+from isocortex.recordings.near_duplicates import SIDE, clusters, near_pairs, thumbnail
 from isocortex.recordings.paths import bind, check_relative, inside
+from isocortex.recordings.shown_stimuli import shown, unique
 from isocortex.storage.images import ImageReader, image_digest
 from isocortex.storage.sounds import SOUND_SUFFIXES, is_sound, read_sound, sound_digest
 
@@ -22,8 +24,10 @@ from isocortex.storage.sounds import SOUND_SUFFIXES, is_sound, read_sound, sound
 STIMULI = {
     "simulated": "isocortex.recordings.simulated:make_stimuli",
     "digits": "isocortex.recordings.networks:make_stimuli",
+    "nsd": "isocortex.recordings.nsd_stimuli:make_stimuli",
+    "patterns": "isocortex.recordings.shown_patterns:make_stimuli",
 }
-COLUMNS = ("stimulus_id", "digest", "path", "row", "caption")
+COLUMNS = ("stimulus_id", "digest", "near", "path", "row", "caption")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 
 
@@ -33,13 +37,17 @@ def make_table(entry: Mapping[str, Any], root: Path, where: str) -> pd.DataFrame
     Parameters
     ----------
     entry : {n, ids: {path, key}, images: {path[, key]}, table: {path, id[, image, caption, labels]}, simulated: {…}},
-        {n, numbered: true} for ids from 1 to n, or {n, crossed: {label: levels}} for all combinations of the labels' levels.
+        {n, numbered: true} for ids from 1 to n, or {n, crossed: {label: levels}} for all combinations of the labels' levels,
+        or {n, conditions: {name: {label: value}}}, or {n, patterns: {files, shape}} for squares of 0 and 1 in tables.
     root : the data set's folder.
     where : names the set in messages.
 
     Returns
     -------
-    Columns `stimulus_id digest path row caption`, then label columns. The order is that of the CSV table, else of the ids, else
+    Columns `stimulus_id digest near path row caption`, then label columns. `near` is the first stimulus that shows nearly the
+    same picture, "" where no other does; of sets that are made it is not looked for.
+
+    The order is that of the CSV table, else of the ids, else
     of the images (by name in a folder or archive, by row in an array); of crossed levels the last label's change first.
 
     Raises
@@ -52,6 +60,10 @@ def make_table(entry: Mapping[str, Any], root: Path, where: str) -> pd.DataFrame
     images = _images(entry["images"], root, where) if entry.get("images") else None
     if entry.get("table"):
         table = _from_csv(entry["table"], images, root, where)
+    elif entry.get("shown"):
+        table = _from_shown(entry["shown"], images, root, where)
+    elif entry.get("conditions"):
+        table = _conditions(entry["conditions"], where)
     elif entry.get("crossed"):
         table = _crossed(entry["crossed"], where)
     elif entry.get("numbered"):
@@ -60,14 +72,15 @@ def make_table(entry: Mapping[str, Any], root: Path, where: str) -> pd.DataFrame
     else:
         table = _from_ids(entry.get("ids"), images, root, where)
     table = check_table(table, entry.get("n"), where)
-    table["digest"] = _digests(table, root, where)
+    table["digest"], table["near"] = _seen(table, root, where)
     return table
 
 
 def check_table(table: pd.DataFrame, n: int | None, where: str) -> pd.DataFrame:
     """`table` with its columns in order and typed; a `DataError` where ids repeat or are empty, or `n` is another."""
+    table = table if "near" in table else table.assign(near="")
     table = pd.DataFrame({name: table[name].to_numpy() for name in (*COLUMNS, *table.columns.difference(COLUMNS, sort=False))})
-    table = table.astype({"stimulus_id": str, "digest": str, "path": str, "row": "int64", "caption": str})
+    table = table.astype({"stimulus_id": str, "digest": str, "near": str, "path": str, "row": "int64", "caption": str})
     ids = table["stimulus_id"].tolist()
     if n is not None and len(table) != n:
         raise DataError(f"{where}: found {len(table)} stimuli, expected {n}; correct n, or the files")
@@ -81,31 +94,47 @@ def check_table(table: pd.DataFrame, n: int | None, where: str) -> pd.DataFrame:
     return table
 
 
-def _digests(table: pd.DataFrame, root: Path, where: str) -> list[str]:
-    """Digest of each decoded image or sound, so that one under two names is known as the same; "" without."""
+def _seen(table: pd.DataFrame, root: Path, where: str) -> tuple[list[str], list[str]]:
+    """Digest of each decoded image or sound, so that one under two names is known as the same, and the id of the first that is
+    nearly the same picture; "" without."""
+    digests, greys = [], np.zeros((len(table), SIDE, SIDE), dtype=np.float32)  # without contrast: in no pair
     try:
         with ImageReader(root) as reader:
-            return [
-                sound_digest(*read_sound(root, path))
-                if is_sound(path)
-                else image_digest(reader.read(path, int(row)))
-                if path
-                else ""
-                for path, row in zip(table["path"], table["row"], strict=True)
-            ]
+            for place, (path, row) in enumerate(zip(table["path"], table["row"], strict=True)):
+                if not path or is_sound(path):
+                    digests.append(sound_digest(*read_sound(root, path)) if path else "")
+                    continue
+                picture = reader.read(path, int(row))
+                digests.append(image_digest(picture))
+                greys[place] = thumbnail(picture)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
+    ids = table["stimulus_id"].tolist()
+    return digests, ["" if first < 0 else ids[first] for first in clusters(len(ids), near_pairs(greys))]
 
 
 def _blank(ids: list[str], paths: list[str], rows: list[int]) -> pd.DataFrame:
-    return pd.DataFrame({"stimulus_id": ids, "digest": "", "path": paths, "row": rows, "caption": ""})
+    return pd.DataFrame({"stimulus_id": ids, "digest": "", "near": "", "path": paths, "row": rows, "caption": ""})
+
+
+def _conditions(given: Mapping[str, Mapping[str, Any] | None], where: str) -> pd.DataFrame:
+    """A stimulus per condition that the entry names, with its labels."""
+    table = _blank(list(given), [""] * len(given), [-1] * len(given))
+    for label in dict.fromkeys(label for labels in given.values() for label in labels or {}):
+        _check_label(label, where)
+        table[label] = [(labels or {})[label] for labels in given.values()]
+    return table
+
+
+def _check_label(label: str, where: str) -> None:
+    if label in COLUMNS:
+        raise DataError(f"{where}: a label is called {label!r}, which is a column of every table; rename it")
 
 
 def _crossed(levels: Mapping[str, Sequence[float]], where: str) -> pd.DataFrame:
     """A stimulus per combination of levels: its id tells them, and a column per label holds them."""
-    taken = [label for label in levels if label in COLUMNS]
-    if taken:
-        raise DataError(f"{where}: a label is called {taken[0]!r}, which is a column of every table; rename it")
+    for label in levels:
+        _check_label(label, where)
     rows = list(itertools.product(*levels.values()))
     names = ["_".join(f"{label}_{level:g}" for label, level in zip(levels, row, strict=True)) for row in rows]
     table = _blank(names, [""] * len(rows), [-1] * len(rows))
@@ -192,6 +221,17 @@ def _from_csv(spec: Mapping[str, Any], images: pd.DataFrame | None, root: Path, 
     for label in labels:
         column = csv[label]
         table[label] = column.fillna("") if not pd.api.types.is_numeric_dtype(column) else column
+    return table
+
+
+def _from_shown(spec: Mapping[str, Any], images: pd.DataFrame | None, root: Path, where: str) -> pd.DataFrame:
+    """Every image of a list of trials, once; its picture by the name in the list."""
+    listed = unique(shown(spec, root, where), spec.get("labels") or [], where)
+    table = _blank(listed["stimulus_id"].tolist(), [""] * len(listed), [-1] * len(listed))
+    if images is not None:
+        table["path"], table["row"] = _match(listed["file"].tolist(), images, len(listed), where)
+    for label in spec.get("labels") or []:
+        table[label] = listed[label].to_numpy()
     return table
 
 

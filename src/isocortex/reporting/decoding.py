@@ -8,6 +8,14 @@ from isocortex.reporting.formatting import count, interval, is_missing, number, 
 from isocortex.reporting.region import ALL, Region, Row
 from isocortex.reporting.tables import Cell, Column, Line, Table, figure, from_json, layer_cell, words
 
+# What a decoder's folds hold out together.
+_FOLDS = {
+    "stimulus": "single stimuli",
+    "grouped": "whole groups",
+    "blocked": "blocks of time",
+    "random": "nothing (folds at random score too high where neighbouring trials share drift or label)",
+}
+
 
 def decoded_rows(region: Region) -> list[Row]:
     """Chosen rows of all decoders, the region's own before the models', contaminated ones last."""
@@ -30,11 +38,27 @@ def decoding_tables(region: Region) -> list[Table]:
     made = []
     if together:
         made.append(
-            _table(region, "table-decoding", "Labels decoded from the region and from the models' layers", together, False)
+            _table(
+                region,
+                "table-decoding",
+                f"Labels decoded from the region and from the models' layers. {_held_out(region, together)}",
+                together,
+                False,
+            )
         )
     if len({row["subject"] for row in single}) > 1:
         made.append(_table(region, "table-decoding-subjects", "Decoding, each subject by itself", single, True))
     return made
+
+
+def _held_out(region: Region, rows: Sequence[Row]) -> str:
+    """What each decoder's folds hold out together, and of what they are made."""
+    said = []
+    for decoder in dict.fromkeys(row["method"] for row in rows):
+        options = region.method_options(decoder)
+        unit = "single presentations" if options.get("unit") == "presentation" else "responses averaged by stimulus"
+        said.append(f"for {decoder}: {_FOLDS[str(options.get('folds', 'stimulus'))]}, of {unit}")
+    return f"Held out together {'; '.join(said)}."
 
 
 def _table(region: Region, key: str, caption: str, rows: Sequence[Row], subjects: bool) -> Table:
@@ -51,7 +75,7 @@ def _table(region: Region, key: str, caption: str, rows: Sequence[Row], subjects
         Column("p", about="one-sided, by permutation"),
         Column("q", about="false discovery rate over the region and its models"),
         Column("classes"),
-        Column("stimuli"),
+        Column("n", about="stimuli, or single presentations where a decoder is of these; of several subjects the fewest"),
     )
     lines = tuple(Line(_cells(region, row, subjects), "aside" if row.get("contaminated") else "") for row in rows)
     return Table(key, caption, columns, lines)

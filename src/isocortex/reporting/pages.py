@@ -21,6 +21,7 @@ from isocortex.reporting import (
     shape_tables,
     shapes,
     tables,
+    time_course,
 )
 from isocortex.reporting.answer import Answer, answer
 from isocortex.reporting.drawing import Drawing, plain_style
@@ -42,6 +43,7 @@ from isocortex.reporting.figures.searchlight import searchlight_figure
 from isocortex.reporting.figures.shape_map import shape_map
 from isocortex.reporting.figures.space import space_figures
 from isocortex.reporting.figures.stochastic import stochastic_figure
+from isocortex.reporting.figures.time_course import course_figures
 from isocortex.reporting.identification import identification_table
 from isocortex.reporting.region import Region
 from isocortex.reporting.space import space_tables
@@ -101,7 +103,7 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
             for entry in joint.joint_entries(region)
         ]
         maps = [searchlight_figure(entry) for entry in searchlight.entries(region)]
-        space = shape_map(region)
+        space, in_time = shape_map(region), course_figures(region)
         trained = [scores_figure(region), curves_figure(region)]
         trained += [filters_figure(entry) for entry in cores.core_entries(region)]
         side_by_side = (readouts_figure(region), fields_figure(region))
@@ -133,6 +135,9 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
             searchlight_figures=maps,
             decoding_tables=decoding.decoding_tables(region),
             confusions=confusions,
+            course_sentences=time_course.sentences(region),
+            course_figures=in_time,
+            course_tables=time_course.course_tables(region),
             geometry_figure=spectrum,
             geometry_table=tables.geometry_table(region),
             recording=recorded.recording_table(region),

@@ -82,11 +82,22 @@ def settings(region: Region) -> list[tuple[str, str]]:
     said = [(name, _text(options[key])) for key, name in _NAMES.items() if options.get(key)]
     said += [(f"{group}", _text(value)) for group, value in (options.get("methods") or {}).items() if value]
     said += [(f"model {name}", _text(value)) for name, value in (options.get("models") or {}).items()]
+    if near := _near(region):
+        said.append(("nearly equal pictures", near))
     for column, name in _COLUMNS.items():
         values = sorted({str(row[column]) for row in region.chosen if row.get(column) not in (None, "")})
         if values:
             said.append((name, ", ".join(values)))
     return said
+
+
+def _near(region: Region) -> str:
+    """How many stimuli of each set show nearly the same picture as another, and whether these share a fold; "" for none."""
+    counts = {name: int((table["near"].astype(str) != "").sum()) for name, table in region.stimuli.items() if "near" in table}
+    share = (region.options.get("splits") or {}).get("near_duplicates", True)
+    said = [f"{count} of {len(region.stimuli[name])} stimuli of {name}" for name, count in counts.items() if count]
+    fold = "which share a fold with the other" if share else "which are divided like others"
+    return f"{'; '.join(said)}, {fold}" if said else ""
 
 
 def _text(value: Any) -> str:

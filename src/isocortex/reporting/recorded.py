@@ -9,6 +9,7 @@ import numpy as np
 from isocortex.reporting.formatting import count, span
 from isocortex.reporting.region import ALL, Region, Row
 from isocortex.reporting.tables import Cell, Column, Line, Table, figure, from_json, words
+from isocortex.reporting.vocabulary import method_label
 
 
 def recording_table(region: Region) -> Table:
@@ -84,8 +85,19 @@ def missing(region: Region) -> list[str]:
     layers = {(row["method"], row["model"], row["layer"]) for row in region.scores if row.get("layer")}
     if layers and len(layers) == len({(method, model) for method, model, _ in layers}):
         said.append("Every model has one layer here, so there are no layer profiles.")
-    if "rdm" not in families:
+    refused = _refused(region)
+    said += [f"{method_label(method)}: not computed: {reason}." for method, reason in refused.items()]
+    if "rdm" not in families and not refused:
         said.append("The study compares no RDMs here.")
     if not region.comparisons:
         said.append("No two models could be compared, so no differences are tested.")
     return said
+
+
+def _refused(region: Region) -> dict[str, str]:
+    """Methods that the region could not be given to, with the reason."""
+    return {
+        method: reason
+        for name in sorted(region.cells)
+        for method, reason in from_json(region.cells[name].attrs.get("refused"), {}).items()
+    }

@@ -26,7 +26,7 @@ class Region:
 
     `options` are the report job's (`study title region label level primary models methods command` and the data set's),
     `cells` are called `model/family`, or `geometry`, `decoding` and `shapes` for the region by itself, `digests` are pairs
-    (path, first digits of its SHA-256).
+    (path, first digits of its SHA-256), `course` the scores in all windows of time (`time_course.over_windows`).
     """
 
     options: Mapping[str, Any]
@@ -36,6 +36,7 @@ class Region:
     cells: Mapping[str, xarray.Dataset]
     stimuli: Mapping[str, pandas.DataFrame] = field(default_factory=dict)
     digests: Sequence[tuple[str, str]] = ()
+    course: Sequence[Row] = ()
 
     @property
     def name(self) -> str:

@@ -53,12 +53,16 @@ def _places(study: Study) -> list[Path]:
 
 def _check_own_files(study: Study) -> None:
     places = _places(study)
-    for file, entry in study.dataset.files.items():
-        if (entry is None or entry.url is None) and not any((place / file).exists() for place in places):
+    wanted = {
+        file: entry for job in Jobs(study).by_stage["fetch"].values() for file, entry in job.options["entry"]["files"].items()
+    }
+    for file, entry in wanted.items():
+        if not (entry or {}).get("url") and not any((place / file).exists() for place in places):
+            manual = (entry or {}).get("manual") or study.dataset.manual
             looked = " and ".join(str(place / file) for place in places)
             raise StudyError(
-                f"dataset.files: {file!r} has no url and was not found (looked for {looked}); "
-                "set ISOCORTEX_MIRROR, or dataset.root to the folder of your files"
+                f"dataset.files: {file!r} {'must be fetched by hand: ' + ' '.join(manual.split()) if manual else 'has no url'}"
+                f" and was not found (looked for {looked}); set ISOCORTEX_MIRROR, or dataset.root to the folder of your files"
             )
 
 

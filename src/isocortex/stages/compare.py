@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from isocortex.inference.table_draws import Settings
 from isocortex.similarity.metrics import METRICS
 from isocortex.stages.compare_inputs import read_subjects
 from isocortex.stages.compare_rdms import rdm_cell
+from isocortex.stages.compare_subjects import on_common_stimuli, with_neuroids
 from isocortex.stages.compare_summaries import summary_cell
 from isocortex.stages.comparing import Comparing
 from isocortex.storage.store import Store
@@ -23,9 +25,12 @@ from isocortex.storage.tables import read_tree, write_netcdf
 
 
 def run(spec: dict[str, Any], device: str = "auto") -> None:
-    """Write one cell, `<FAMILY>.nc`: rows, draws, layer profiles and what a page shows of brain and model."""
+    """Write one cell, `<FAMILY>.nc`: rows, draws, layer profiles and what a page shows of brain and model.
+
+    A metric that no subject has enough neuroids for has no rows, and its reason stands in the attribute `refused`.
+    """
     options, inputs = spec["options"], spec["inputs"]
-    job = Comparing(
+    read = Comparing(
         subjects=read_subjects(read_tree(inputs["brain"]), options, inputs["brain"]),
         kernels={name: Store(path) for name, path in inputs["kernels"].items()},
         features={name: Store(path) for name, path in inputs.get("features", {}).items()},
@@ -33,16 +38,24 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:
         plan=_plan(options["inference"]),
         device=resolve_device(device),
     )
+    job = on_common_stimuli(read)
     cells: dict[str, Cell] = {}
+    refused: dict[str, str] = {}
     pictures: list[xarray.Dataset] = []
     for method, given in options["metrics"].items():
         metric = METRICS[method]
         if metric.family != options["family"]:
             raise DataError(f"compare: metric {method!r} is of family {metric.family!r}, expected {options['family']!r}")
         make = summary_cell if metric.summaries else rdm_cell
-        cells[method], picture = make(metric, {**metric.options, **given}, job)
+        settings = {**metric.options, **given}
+        able, lost = with_neuroids(job, settings)
+        if not able.subjects:
+            refused[method] = "; ".join(lost.values())
+            continue
+        cells[method], picture = make(metric, settings, able)
         pictures.append(picture)
-    write_netcdf(_dataset(cells, pictures), spec["output"])
+    found = _dataset(cells, pictures, [subject.name for subject in job.subjects]) if cells else _nothing()
+    write_netcdf(found.assign_attrs(refused=json.dumps(refused)) if refused else found, spec["output"])
 
 
 def _plan(inference: dict[str, Any]) -> Settings:
@@ -56,19 +69,25 @@ def _plan(inference: dict[str, Any]) -> Settings:
     )
 
 
-def _dataset(cells: dict[str, Cell], pictures: list[xarray.Dataset]) -> xarray.Dataset:
-    subjects = next(iter(cells.values())).subjects
+def _nothing() -> xarray.Dataset:
+    return xarray.Dataset(attrs={"rows": rows_to_json([])})
+
+
+def _dataset(cells: dict[str, Cell], pictures: list[xarray.Dataset], every: list[str]) -> xarray.Dataset:
+    # A subject that one method left out may be in another: its values are NaN.
+    subjects = [name for name in every if any(name in cell.subjects for cell in cells.values())]
     # A layer without an RDM of one kind may have one of another: a method's missing layers are NaN.
     layers = list(dict.fromkeys(name for cell in cells.values() for name in cell.layers))
     profiles = np.full((len(cells), len(subjects) + 1, len(layers)), np.nan)
-    chosen = np.empty((len(cells), len(subjects) + 1), dtype=np.int64)
+    chosen = np.zeros((len(cells), len(subjects) + 1), dtype=np.int64)
+    columns = [[*(subjects.index(name) for name in cell.subjects), len(subjects)] for cell in cells.values()]
     for k, cell in enumerate(cells.values()):
-        places = np.array([layers.index(name) for name in cell.layers])
-        profiles[k][:, places], chosen[k] = cell.layer_score, places[cell.chosen]
+        places = [layers.index(name) for name in cell.layers]
+        profiles[k][np.ix_(columns[k], places)], chosen[k, columns[k]] = cell.layer_score, np.array(places)[cell.chosen]
     variables: dict[str, Any] = {
         "layer_score": (("method", "subject", "layer"), profiles),
         "chosen": (("method", "subject"), chosen),
-        **_drawn([cell.draws for cell in cells.values()]),
+        **_drawn([cell.draws for cell in cells.values()], columns),
     }
     rows = [row for cell in cells.values() for row in cell.rows]
     shown = _merged(pictures, layers, subjects)
@@ -99,8 +118,11 @@ def _merged(pictures: list[xarray.Dataset], layers: list[str], subjects: list[st
     return merged
 
 
-def _drawn(draws: list[Draws]) -> dict[str, Any]:
-    """Draws of every subject and of "all", and what the variance of their differences needs; NaN where a method has less."""
+def _drawn(draws: list[Draws], columns: list[list[int]]) -> dict[str, Any]:
+    """Draws of every subject and of "all", and what the variance of their differences needs; NaN where a method has less.
+
+    `columns` are the places of each method's subjects among all subjects, and that of "all".
+    """
     found: dict[str, Any] = {}
     for name, part, axis in (
         ("draws", "values", "draw"),
@@ -117,9 +139,9 @@ def _drawn(draws: list[Draws]) -> dict[str, Any]:
             for one, values in zip(draws, given, strict=True)
             if values is not None
         )
-        table = np.full((len(draws), draws[0].values.shape[1] + 1, longest), np.nan, dtype=np.float32)
+        table = np.full((len(draws), max(map(max, columns)) + 1, longest), np.nan, dtype=np.float32)
         for k, values in enumerate(given):
             if values is not None:
-                table[k, :-1, : len(values)], table[k, -1, : len(values)] = values.T, values.mean(axis=1)
+                table[k, columns[k], : len(values)] = np.vstack([values.T, values.mean(axis=1)])
         found[name] = (("method", "subject", axis), table)
     return found

@@ -17,11 +17,13 @@ from isocortex.inference.rdm_blocks import RdmBlock
 from isocortex.inference.table_draws import Settings
 from isocortex.similarity.metrics import Metric
 from isocortex.stages.compare_inputs import all_layers, halves, subject_rdm
+from isocortex.stages.compare_subjects import thinned
 from isocortex.stages.comparing import Comparing, context
 
 
 def rdm_cell(metric: Metric, settings: dict[str, Any], job: Comparing) -> tuple[Cell, xarray.Dataset]:
     """Rows and draws of a metric of RDMs, and the two RDMs that a page shows."""
+    job = thinned(job, settings)
     subjects, options, plan = job.subjects, job.options, job.plan
     layers = all_layers(subjects, job.kernels, options, settings["rdm"], job.device)
     brain = [subject_rdm(subject, settings, job.device, options["region"]) for subject in subjects]

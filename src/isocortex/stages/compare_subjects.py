@@ -1,4 +1,4 @@
-"""Which subjects and stimuli a metric with summaries is taken on: with repeats, with enough of them, and not too many."""
+"""Which subjects and stimuli a metric is taken on: with neuroids, with repeats, with enough of them, and not too many."""
 
 from __future__ import annotations
 
@@ -11,6 +11,52 @@ import numpy as np
 from isocortex.inference.resampling import subsamples
 from isocortex.similarity.metrics import Metric
 from isocortex.stages.compare_inputs import Subject, subject_trials
+from isocortex.stages.comparing import Comparing
+
+# Neuroids without which an RDM says nothing: of one, every correlation is undefined and every cosine 1 or -1.
+LEAST_NEUROIDS = {"correlation": 2, "cosine": 2}
+
+
+def with_neuroids(job: Comparing, settings: Mapping[str, Any]) -> tuple[Comparing, dict[str, str]]:
+    """The job with the subjects that have neuroids enough for the RDM of `settings`, and the others {name: reason}."""
+    kind = str(settings.get("rdm", ""))
+    lost = {
+        subject.name: f"region {job.options['region']}, subject {subject.name}: one neuroid, and a {kind} RDM needs at least "
+        f"{LEAST_NEUROIDS[kind]}; use encoders, or rdm: euclidean"
+        for subject in job.subjects
+        if "response" in subject.data and subject.data.sizes["neuroid"] < LEAST_NEUROIDS.get(kind, 0)
+    }
+    if not lost:
+        return job, lost
+    kept = [subject for subject in job.subjects if subject.name not in lost]
+    notes = tuple(f"without {name}: one neuroid, and a {kind} RDM needs at least {LEAST_NEUROIDS[kind]}" for name in lost)
+    return replace(job, subjects=kept, notes=(*job.notes, *notes), shared={}), lost
+
+
+# Stimuli in common from which on subjects with different ones are compared on those.
+LEAST_COMMON = 10
+
+
+def on_common_stimuli(job: Comparing) -> Comparing:
+    """The job on the stimuli that all of its subjects have, in the first's order; each on its own where those are too few.
+
+    On the same stimuli subjects are each other's ceiling, and one mean is taken over them; a note says which it is.
+    """
+    first = job.subjects[0].stimulus_ids
+    if all(subject.stimulus_ids == first for subject in job.subjects):
+        return job
+    common = set(first).intersection(*(subject.stimulus_ids for subject in job.subjects))
+    if len(common) < LEAST_COMMON:
+        note = f"each subject on its own stimuli: all have only {len(common)} in common, fewer than {LEAST_COMMON}"
+        return replace(job, notes=(*job.notes, note))
+    order = [name for name in first if name in common]
+    fewer = []
+    for subject in job.subjects:
+        place = {name: row for row, name in enumerate(subject.stimulus_ids)}
+        fewer.append(_some(subject, np.asarray([place[name] for name in order])))
+    sizes = sorted(len(subject.stimulus_ids) for subject in job.subjects)
+    note = f"on the {len(common)} stimuli that all subjects have, of {sizes[0]} to {sizes[-1]} of each"
+    return replace(job, subjects=fewer, notes=(*job.notes, note) if sizes[-1] > len(common) else job.notes)
 
 
 @dataclass(frozen=True)
@@ -77,6 +123,12 @@ def _with_enough_trials(metric: Metric, found: Chosen) -> Chosen:
     order = [subject.name for subject in found.subjects]
     subjects.sort(key=lambda subject: order.index(subject.name))
     return Chosen(subjects, settings, tuple(dict.fromkeys(notes)))
+
+
+def thinned(job: Comparing, settings: Mapping[str, Any]) -> Comparing:
+    """The job on at most `max_stimuli` of each subject's stimuli, the same where subjects have the same; a note says so."""
+    found = _thinned(Chosen(job.subjects, dict(settings), ()), job.plan.seed)
+    return replace(job, subjects=found.subjects, notes=(*job.notes, *found.notes)) if found.notes else job
 
 
 def _thinned(found: Chosen, seed: int) -> Chosen:

@@ -22,7 +22,7 @@ from isocortex.storage.store import Store
 class Comparing:
     """A job's subjects, stores of kernels and features by stimulus set, options, settings of the inference, and device.
 
-    `shared`: what metrics of the family make for each other.
+    `shared`: what metrics of the family make for each other. `notes`: of subjects that a metric had to leave out.
     """
 
     subjects: list[Subject]
@@ -32,6 +32,7 @@ class Comparing:
     plan: Settings
     device: torch.device
     shared: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def context(
@@ -61,7 +62,7 @@ def context(
         "n_subjects": len(subjects),
     }
     notes = tuple(f"layer {name} left out ({reason})" for name, reason in refused.items())
-    return Context(common, counts, layers, frozenset(options.get("contaminated", ())), notes)
+    return Context(common, counts, layers, frozenset(options.get("contaminated", ())), (*job.notes, *notes))
 
 
 def subject_counts_columns(data: xarray.Dataset) -> dict[str, Any]:

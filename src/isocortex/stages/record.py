@@ -11,9 +11,10 @@ import xarray as xr
 
 from isocortex.errors import DataError
 from isocortex.recordings.adapters import ADAPTERS
-from isocortex.recordings.manifest import verify
+from isocortex.recordings.manifest import read_manifests, verify
 from isocortex.recordings.paths import bind
-from isocortex.storage.atomic import read_json
+from isocortex.recordings.wholeness import Checked, check_recording
+from isocortex.storage.lazy import write_recording
 from isocortex.storage.store import write_dataset_store
 from isocortex.storage.tables import read_parquet
 from isocortex.study.recipes import RECIPES
@@ -27,10 +28,10 @@ def run(spec: dict[str, Any], device: str) -> None:  # noqa: ARG001 (every stage
     options = spec["options"]
     root, entry = Path(options["root"]), options["entry"]
     where = f"data set {options['name']}, subject {options['subject']}"
-    sources = verify(entry, read_json(spec["inputs"]["manifest"]), root, where)
+    sources = verify(entry, read_manifests(spec["inputs"]["manifests"]), root, where)
+    table = read_parquet(spec["inputs"]["stimuli"])
     try:
-        load = bind(ADAPTERS, entry["adapter"], where)
-        recording = load({**entry, "subject": options["subject"]}, root, read_parquet(spec["inputs"]["stimuli"]))
+        recording = bind(ADAPTERS, entry["adapter"], where)({**entry, "subject": options["subject"]}, root, table)
     except DataError as error:
         raise DataError(f"{where}: {error}") from error.__cause__
     variable = VARIABLES[options["level"]]
@@ -46,7 +47,16 @@ def run(spec: dict[str, Any], device: str) -> None:  # noqa: ARG001 (every stage
             f"set repeats: {extra['repeats_max']}"
         )
     recipe = {"stage": "record", "version": RECIPES["record"], "options": options}
-    write_dataset_store(recording, spec["output"], recipe, subject=options["subject"], sources=sources, **extra)
+    about = {"subject": options["subject"], "sources": sources, **extra}
+    if options["level"] == "rdm":
+        write_dataset_store(recording, spec["output"], recipe, **about)
+        return
+    try:
+        check_recording(recording, table["stimulus_id"].astype(str))
+        seen = Checked(recording)
+        write_recording(recording, spec["output"], recipe, seen.block, finish=seen.finish, **about)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error.__cause__
 
 
 def describe_patterns(recording: xr.Dataset) -> dict[str, Any]:
@@ -64,7 +74,16 @@ def describe_patterns(recording: xr.Dataset) -> dict[str, Any]:
         "n_stimuli": len(shown),
         "repeats_max": max(shown.values()),
         "labels": labels,
+        **_bins(recording),
     }
+
+
+def _bins(recording: xr.Dataset) -> dict[str, Any]:
+    """How the time after a stimulus is divided, where it is."""
+    if "time" not in recording.dims:
+        return {}
+    ends = [float(recording["time"][0]), float(recording["time_end"][-1])]
+    return {"n_bins": int(recording.sizes["time"]), "recorded_s": ends}
 
 
 def describe_rdm(recording: xr.Dataset) -> dict[str, Any]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from isocortex.errors import DataError
+from isocortex.recordings.manifest import read_manifests, verify
 from isocortex.recordings.regions import BUILDERS, EmptyRegionError, Selection, build_tree
 from isocortex.storage.atomic import read_json
-from isocortex.storage.store import read_dataset_store
+from isocortex.storage.lazy import open_recording
 from isocortex.storage.tables import read_parquet, write_tree
+from isocortex.study.places import resolved
 
 
 def run(spec: dict[str, Any], device: str) -> None:  # noqa: ARG001 (every stage takes a device)
     """Cut `options.region` out of every subject's recording; a subject without it is named with the reason."""
     inputs, options = spec["inputs"], spec["options"]
     tables = {name: read_parquet(path) for name, path in inputs["stimuli"].items()}
+    places = _places(spec)
     parts, absent = {}, {}
     for subject, chosen in options["subjects"].items():
-        recording = read_dataset_store(inputs["recordings"][subject])
+        recording = open_recording(inputs["recordings"][subject])
         ids = tables[chosen["set"]]["stimulus_id"].astype(str).tolist()
         selection = Selection(
             region=options["region"],
@@ -30,6 +34,8 @@ def run(spec: dict[str, Any], device: str) -> None:  # noqa: ARG001 (every stage
             train=training_ids(inputs.get("splits") or {}, subject),
             min_reliability=options.get("min_reliability"),
             seed=options.get("seed", 0),
+            window=tuple(options["window"]) if options.get("window") else None,
+            places=places,
         )
         try:
             parts[subject] = BUILDERS[options["level"]](recording, selection)
@@ -39,6 +45,16 @@ def run(spec: dict[str, Any], device: str) -> None:  # noqa: ARG001 (every stage
         check_split(inputs.get("splits") or {}, subject, parts[subject])
     attrs = {"region": options["region"], "level": options["level"], "study": options.get("study", "")}
     write_tree(build_tree(parts, absent, attrs), spec["output"])
+
+
+def _places(spec: dict[str, Any]) -> list[Any]:
+    """What neuroids must fit beside `anywhere`, with the paths of files that are still what was fetched."""
+    options = spec["options"]
+    if not options.get("places"):
+        return []
+    listed = read_manifests(spec["inputs"]["manifests"])
+    verify(options["places"], listed, Path(options["root"]), f"region {options['region']}")
+    return resolved(options["places"], options["root"])
 
 
 def training_ids(splits: dict[str, str], subject: str) -> list[str] | None:

@@ -11,6 +11,7 @@ from isocortex.inference.verdict import verdict
 from isocortex.reporting.pages import region_page
 from isocortex.reporting.provenance import digests
 from isocortex.reporting.region import Region
+from isocortex.reporting.time_course import over_windows
 from isocortex.storage.atomic import replacing
 from isocortex.storage.tables import read_netcdf, read_parquet, read_tree
 
@@ -28,6 +29,7 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (ev
         cells={name: read_netcdf(path) for name, path in sorted((inputs.get("cells") or {}).items())},
         stimuli={name: read_parquet(path) for name, path in sorted((inputs.get("stimuli") or {}).items())},
         digests=found,
+        course=over_windows([to_rows(read_parquet(path)) for path in (inputs.get("windows") or {}).values()]),
     )
     verdicts = {method: verdict(scores, comparisons, method) for method in region.methods}
     output = Path(spec["output"])

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas
 
-from isocortex.encoding.splits import make_splits
+from isocortex.encoding.splits import joined, make_splits
 from isocortex.errors import DataError
+from isocortex.recordings.stimuli import COLUMNS
 from isocortex.storage.atomic import write_json
-from isocortex.storage.store import read_dataset_store
+from isocortex.storage.lazy import answered, open_recording
 from isocortex.storage.tables import read_parquet
 
 
@@ -19,7 +20,7 @@ def run(spec: dict[str, Any], device: str) -> None:
     del device
     options, inputs = spec["options"], spec["inputs"]
     table = read_parquet(inputs["stimuli"])
-    recording = read_dataset_store(inputs["recording"])
+    recording = open_recording(inputs["recording"])
     seen = _answered(recording)
     rows: pandas.DataFrame = table.loc[table["stimulus_id"].isin(sorted(seen))]
     if len(rows) < len(seen):
@@ -47,6 +48,7 @@ def run(spec: dict[str, Any], device: str) -> None:
             kind=kind,
             runs=runs,
             gap=int(options.get("gap", 0)),
+            near=_near(rows) if options.get("near_duplicates", True) else None,
         )
     except DataError as error:
         raise DataError(f"subject {subject}: {error}") from error
@@ -55,25 +57,28 @@ def run(spec: dict[str, Any], device: str) -> None:
 
 def _answered(recording: Any) -> set[str]:
     """Stimuli with at least one valid response."""
-    if "response" not in recording:
-        return {str(name) for name in recording["stimulus_id"].values}
-    response = recording["response"]
-    order = ("presentation", *(name for name in response.dims if name != "presentation"))
-    values = response.transpose(*order).values
-    valid = np.isfinite(values.reshape(len(values), -1)).any(axis=1)
-    return {str(name) for name in np.asarray(recording["stimulus_id"].values)[valid]}
+    ids = np.asarray(recording["stimulus_id"].values).astype(str)
+    return set(ids[answered(recording["response"])].tolist() if "response" in recording else ids.tolist())
 
 
-def _groups(rows: pandas.DataFrame, column: str | None, subject: str) -> list[str] | None:
-    if column is None:
+def _near(rows: pandas.DataFrame) -> list[str] | None:
+    return rows["near"].fillna("").astype(str).tolist() if "near" in rows.columns else None
+
+
+def _groups(rows: pandas.DataFrame, columns: str | list[str] | None, subject: str) -> list[str] | None:
+    """A label per stimulus, the same where one of the columns has the same value."""
+    if columns is None:
         return None
-    if column not in rows.columns:
-        known = [name for name in rows.columns if name not in ("stimulus_id", "digest", "path", "row", "caption")]
-        raise DataError(
-            f"subject {subject}: splits.groups, found no column {column!r} in the stimulus table, expected one of {known}; "
-            "name one of these or leave groups out"
-        )
-    return rows[column].fillna("").astype(str).tolist()
+    columns = [columns] if isinstance(columns, str) else columns
+    for column in columns:
+        if column not in rows.columns:
+            known = [name for name in rows.columns if name not in COLUMNS]
+            raise DataError(
+                f"subject {subject}: splits.groups, found no column {column!r} in the stimulus table, expected one of {known}; "
+                "name one of these or leave groups out"
+            )
+    labels = {column: rows[column].fillna("").astype(str).tolist() for column in columns}
+    return labels[columns[0]] if len(columns) == 1 else joined(rows["stimulus_id"].tolist(), labels)
 
 
 def _runs(rows: pandas.DataFrame, recording: Any, in_time: bool, subject: str) -> list[str] | None:

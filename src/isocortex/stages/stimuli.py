@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from isocortex.recordings.manifest import verify
+from isocortex.recordings.manifest import read_manifests, verify
 from isocortex.recordings.stimuli import make_table
-from isocortex.storage.atomic import read_json
 from isocortex.storage.tables import write_parquet
 
 
@@ -15,5 +14,5 @@ def run(spec: dict[str, Any], device: str) -> None:  # noqa: ARG001 (every stage
     """Write the table of `options.set`, from files that are still what was fetched."""
     options = spec["options"]
     root, where = Path(options["root"]), f"data set {options['name']}, stimulus set {options['set']}"
-    verify(options["entry"], read_json(spec["inputs"]["manifest"]), root, where)
+    verify(options["entry"], read_manifests(spec["inputs"]["manifests"]), root, where)
     write_parquet(make_table(options["entry"], root, where), spec["output"])

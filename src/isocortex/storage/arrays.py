@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 
 from isocortex.errors import DataError
+from isocortex.storage.hdf5 import open_hdf5, open_netcdf
+from isocortex.storage.matlab import open_mat
 
 LOCAL_HEADER = 30  # bytes of a ZIP member's fixed header; the lengths of its name and extra field stand in the last four
 
 
 def open_array(path: Path | str, key: str | None = None) -> Any:
-    """An array-like (`shape`, `dtype`, slicing by rows) in a .npz, .npy, .zarr or netCDF (.nc, .h5) file.
+    """An array-like (`shape`, `dtype`, slicing by rows) in a .npz, .npy, .zarr, netCDF, HDF5 or MAT file.
 
-    Members of an .npz that are stored uncompressed, and .npy files, are memory-mapped; Zarr and netCDF are read by slices.
-    `key` may be left out where the file holds one array. Raises `DataError` for a file that is missing, broken, of another
-    format, or without that key.
+    Members of an .npz that are stored uncompressed, and .npy files, are memory-mapped; Zarr, netCDF, HDF5 and MAT files of
+    version 7.3 are read by slices, those of version 5 a variable at a time. `key` is a name: `group/name` in HDF5,
+    `struct.field` in a MAT file; it may be left out where the file holds one array. Raises `DataError` for a file that is
+    missing, broken, of another format, or without that key.
     """
     path = Path(path)
     if not path.exists():
@@ -93,13 +96,15 @@ def _open_zarr(path: Path, key: str | None) -> Any:
 
 
 def _open_netcdf(path: Path, key: str | None) -> Any:
-    import xarray
+    return open_netcdf(path, key, _choose)
 
-    with xarray.open_dataset(path) as dataset:
-        names = [str(name) for name in (*dataset.data_vars, *dataset.coords)]
-        chosen = _choose(path, key or (str(*dataset.data_vars) if len(dataset.data_vars) == 1 else None), names)
-        variable = dataset[chosen]
-        return variable.load().to_numpy()
+
+def _open_hdf5(path: Path, key: str | None) -> Any:
+    return open_hdf5(path, key, _choose)
+
+
+def _open_mat(path: Path, key: str | None) -> Any:
+    return open_mat(path, key, _choose)
 
 
 OPENERS: dict[str, Callable[[Path, str | None], Any]] = {
@@ -107,5 +112,6 @@ OPENERS: dict[str, Callable[[Path, str | None], Any]] = {
     ".npz": _open_npz,
     ".zarr": _open_zarr,
     ".nc": _open_netcdf,
-    ".h5": _open_netcdf,
+    **dict.fromkeys((".h5", ".hdf5", ".hdf"), _open_hdf5),
+    ".mat": _open_mat,
 }

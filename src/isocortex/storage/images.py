@@ -43,7 +43,7 @@ class ImageReader:
         container, _, member = path.partition("!")
         if not path:
             raise DataError(f"{self.root}: a stimulus has no image path; this model needs images, use precomputed or labels")
-        if container.endswith((".npz", ".npy")):
+        if container.endswith((".npz", ".npy", ".hdf5")):
             return self._read_row(path, container, member or None, row)
         return self._read_file(path, container, member)
 
@@ -89,15 +89,27 @@ def _decode(picture: Image.Image) -> np.ndarray:
 
 
 def as_rgb(pixels: np.ndarray, where: str) -> np.ndarray:
-    """`pixels` (H, W), (H, W, 1) or (H, W, 3), uint8, as a contiguous (H, W, 3). Raises `DataError` for anything else."""
+    """`pixels` (H, W), (H, W, 1) or (H, W, 3), uint8 (or whole numbers to 255), as a contiguous (H, W, 3).
+
+    Raises `DataError` for anything else.
+    """
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
+    if pixels.dtype != np.uint8 and _grey_levels(pixels):
+        pixels = pixels.astype(np.uint8)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
         raise DataError(
             f"{where}: found {pixels.dtype} {pixels.shape}, expected uint8 (height, width) or (height, width, 3); "
             "store images as 0-255"
         )
     return np.array(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def _grey_levels(pixels: np.ndarray) -> bool:
+    """Whether numbers of another type are all whole, from 0 to 255, and not a 0-1 image."""
+    if pixels.dtype.kind not in "uif" or not pixels.size:
+        return False
+    return bool(pixels.min() >= 0 and 1 < pixels.max() <= 255 and (pixels == np.round(pixels)).all())
 
 
 def read_image(root: Path | str, path: str, row: int = -1) -> np.ndarray:

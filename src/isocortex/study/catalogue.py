@@ -9,7 +9,8 @@ import yaml
 
 from isocortex.errors import StudyError
 from isocortex.study import options as opt
-from isocortex.study.datasets import ADAPTERS, Dataset
+from isocortex.study.adapters import ADAPTERS, GIVE_RDMS
+from isocortex.study.datasets import Dataset
 from isocortex.study.explain import parse, unknown
 from isocortex.study.identifiers import check_id
 
@@ -57,10 +58,9 @@ def read_yaml(path: str | Path) -> Any:
 def dataset_of(options: opt.StudyOptions, catalogue: str | Path) -> tuple[str, Dataset, dict[str, Any]]:
     """Name, validated entry, and plain mapping (defaults filled) of the study's data set."""
     if isinstance(options.dataset, str):
-        entries = read_yaml(catalogue) or {}
-        if options.dataset not in entries:
-            raise unknown("dataset", options.dataset, entries, "data set of the catalogue")
-        name, raw, where = options.dataset, entries[options.dataset], f"{catalogue}: {options.dataset}"
+        name = options.dataset
+        raw, file = _entry(name, Path(catalogue))
+        where = f"{file}: {name}"
     else:
         raw, where = options.dataset, "dataset"
         name = raw.get("name", options.study)
@@ -81,6 +81,18 @@ def dataset_of(options: opt.StudyOptions, catalogue: str | Path) -> tuple[str, D
     return name, dataset, entry
 
 
+def _entry(name: str, catalogue: Path) -> tuple[dict[str, Any], Path]:
+    """A data set's entry, and the file that has it: `<catalogue>/<name>.yaml`, whose one key is the name."""
+    file = catalogue / f"{name}.yaml"
+    known = sorted(other.stem for other in catalogue.glob("*.yaml"))
+    if name not in known:
+        raise unknown("dataset", name, known, "data set of the catalogue")
+    entries = read_yaml(file)
+    if not isinstance(entries, dict) or not isinstance(entries.get(name), dict):
+        raise StudyError(f"{file}: found no mapping {name!r}, expected it as the file's one key; correct the file")
+    return entries[name], file
+
+
 def _subject(dataset: Dataset, subject: str, raw: dict[str, Any], where: str) -> dict[str, Any]:
     """A subject's entry, validated by its adapter's own options."""
     value = raw["subjects"][subject]
@@ -91,8 +103,9 @@ def _subject(dataset: Dataset, subject: str, raw: dict[str, Any], where: str) ->
     parsed = parse(ADAPTERS[adapter], value, path).model_dump()
     if parsed["stimuli"] not in dataset.stimuli:
         raise unknown(f"{path}.stimuli", parsed["stimuli"], dataset.stimuli, "stimulus set")
-    if (adapter == "rdm") != (dataset.level == "rdm"):
+    if (adapter in GIVE_RDMS) != (dataset.level == "rdm"):
         raise StudyError(
-            f"{path}.adapter: found {adapter!r} in a data set of level {dataset.level!r}; rdm goes with level: rdm"
+            f"{path}.adapter: found {adapter!r} in a data set of level {dataset.level!r}; rdm goes with level: rdm, as do "
+            "triplets and judgements"
         )
     return parsed

@@ -84,7 +84,7 @@ def _own(readouts: dict[str, Any]) -> dict[str, Any]:
 
 
 def decode(at: Layout) -> Iterator[Job]:
-    """One job for a region by itself, and one for each model on the stimuli of its subjects."""
+    """One job for a region by itself, and one for each model on the stimuli of its subjects; no model has presentations."""
     decoders = at.study.decoders()
     if not decoders:
         return
@@ -94,10 +94,15 @@ def decode(at: Layout) -> Iterator[Job]:
         sets = sorted({at.study.subjects[s]["stimuli"] for s in plan.subjects})
         inputs = {"brain": at.brain(region), "stimuli": {name: at.stimuli(name) for name in sets}}
         yield Job("decode", inputs, at.decoding(region), {**_common(at, region, ""), **own})
-        for model in at.study.models:
+        for model in at.study.models if of_models(decoders) else ():
             kernels = {name: at.kernels(model, name) for name in sets}
-            options = {**_common(at, region, model), **own}
+            options = {**_common(at, region, model), **own, "decoders": of_models(decoders)}
             yield Job("decode", {**inputs, "kernels": kernels}, at.cell(region, model, "decoding"), options)
+
+
+def of_models(decoders: dict[str, Any]) -> dict[str, Any]:
+    """Decoders that models are given: those of stimuli."""
+    return {name: given for name, given in decoders.items() if given.get("unit", "stimulus") == "stimulus"}
 
 
 def joint(at: Layout) -> Iterator[Job]:

@@ -44,7 +44,7 @@ METHOD_MODULES: dict[str, str] = {
 # Stages that follow their code; those of results/shared follow `recipes.RECIPES`.
 STAGES = (
     "splits", "region", "encode", "readout", "decode", "joint", "core", "compare", "shapes", "searchlight", "geometry",
-    "summarise", "report", "identify", "space", "across", "index",
+    "window", "summarise", "report", "identify", "space", "across", "index",
 )  # fmt: skip
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
+from pydantic import Field, StrictBool, StrictStr, field_validator, model_validator
 
+from isocortex.study.adapters.base import Place
+from isocortex.study.adapters.nsd import NsdStimuli
 from isocortex.study.identifiers import check_id, check_unique
-from isocortex.study.options.base import Count, Fraction, Number, Options, Positive, Seed
+from isocortex.study.options.base import Count, Number, Options, Positive, Seed
+from isocortex.study.options.places import Placed
 
+URL = r"^(https?|file|s3|openneuro|dandi|osf|figshare|gin|nilearn|nilearn-atlas)://"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", strict=True)]
 
 
@@ -19,22 +23,20 @@ def _inside(path: str) -> str:
 
 
 class File(Options):
-    """One file: where it comes from and what it must be."""
+    """One file: where it comes from and what it must be.
 
-    url: Annotated[str, Field(pattern=r"^(https?|file)://", strict=True)] | None = None
+    `unpack`: it is an archive, whose files become a folder; size and digests are the archive's.
+    """
+
+    url: Annotated[str, Field(pattern=URL, strict=True)] | None = None
     sha256: Sha256 | None = None
+    sha1: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", strict=True)] | None = None
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", strict=True)] | None = None
     bytes: Annotated[int, Field(ge=0, strict=True)] | None = None
     licence: StrictStr | None = None
     terms: StrictStr | None = None
-
-
-class Place(Options):
-    """An array in a file, or one value for all."""
-
-    path: StrictStr | None = None
-    key: StrictStr | None = None
-    value: StrictStr | None = None
-    column: StrictStr | None = None
+    manual: StrictStr | None = None
+    unpack: Literal["zip", "tar"] | None = None
 
 
 class Table(Options):
@@ -44,6 +46,14 @@ class Table(Options):
     id: StrictStr
     image: StrictStr | None = None
     caption: StrictStr | None = None
+    labels: list[StrictStr] = []
+
+
+class ShownStimuli(Options):
+    """Every image that a list of trials names, once: a table (`column`), a `.txt` of names, or a bdpy `.h5`."""
+
+    path: StrictStr
+    column: StrictStr | None = None
     labels: list[StrictStr] = []
 
 
@@ -62,6 +72,19 @@ class TrainedNetworks(Options):
     seed: Seed = 0
 
 
+class PatternFile(Options):
+    """A table with a row per volume and a column per pixel."""
+
+    path: StrictStr
+
+
+class ShownPatterns(Options):
+    """Every pattern of 0 and 1 that tables of what was shown hold, once; `shape`: its height and width in pixels."""
+
+    files: Annotated[list[PatternFile], Field(min_length=1)]
+    shape: Annotated[list[Count], Field(min_length=2, max_length=2)]
+
+
 class StimulusSet(Options):
     """What a group of subjects saw; `degrees`: the width of its images in degrees of visual angle."""
 
@@ -70,139 +93,53 @@ class StimulusSet(Options):
     ids: Place | None = None
     images: Place | None = None
     table: Table | None = None
+    shown: ShownStimuli | None = None
     simulated: SimulatedStimuli | None = None
     digits: TrainedNetworks | None = None
+    nsd: NsdStimuli | None = None
+    patterns: ShownPatterns | None = None
     numbered: StrictBool = False
     crossed: Annotated[dict[StrictStr, Annotated[list[Number], Field(min_length=1)]], Field(min_length=1)] | None = None
+    conditions: Annotated[dict[StrictStr, dict[StrictStr, StrictStr | Number] | None], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _some_source(self) -> StimulusSet:
-        named = any((self.ids, self.images, self.table, self.made))
-        if not any((named, self.numbered, self.crossed)):
-            raise ValueError("says only n; give ids, images, table, crossed, simulated or digits, or numbered: true")
-        if self.numbered and (named or self.crossed):
-            raise ValueError("numbered: found beside a source of names; leave one of them out")
-        if self.crossed and named:
-            raise ValueError("crossed: found beside a source of names; leave one of them out")
+        named = any((self.ids, self.images, self.table, self.shown, self.made))
+        alone = [name for name in ("numbered", "crossed", "conditions") if getattr(self, name)]
+        if not named and not alone:
+            raise ValueError("says only n; give ids, images, table, conditions, crossed, simulated, digits, or numbered: true")
+        if alone and (named or len(alone) > 1):
+            raise ValueError(f"{alone[0]}: found beside a source of names; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _conditions_have_the_same_labels(self) -> StimulusSet:
+        given = {name: sorted(labels or {}) for name, labels in (self.conditions or {}).items()}
+        first = next(iter(given.items()), None)
+        for name, labels in given.items():
+            if first and labels != first[1]:
+                other = f"and {first[0]!r} {first[1]}"
+                raise ValueError(f"conditions: {name!r} has labels {labels} {other}, expected the same for all")
         return self
 
     @property
     def made(self) -> bool:
         """Whether the set is made, not read: its table alone knows its labels."""
-        return self.simulated is not None or self.digits is not None
+        return any(kind is not None for kind in (self.simulated, self.digits, self.nsd, self.patterns))
 
 
-class Subject(Options):
-    """What every adapter needs to know of a subject."""
+class DatasetRegion(Placed):
+    """Neuroids whose coordinates have the given values, and that lie where a mask, an atlas or a sphere says."""
 
-    stimuli: StrictStr
-    repeats: Count = 1
-    session: Place | None = None
-    run: Place | None = None
-
-
-class ArraySubject(Subject):
-    """Responses in an array: NPZ, NPY, Zarr or NetCDF."""
-
-    adapter: Literal["npz", "zarr", "netcdf"]
-    path: StrictStr
-    key: StrictStr | None = None
-    dims: Annotated[list[Literal["presentation", "stimulus", "repeat", "neuroid"]], Field(min_length=2, max_length=3)]
-    stimulus_id: Place | None = None
-    neuroid: dict[StrictStr, Place] = {}
-    affine: Place | None = None
-    shape: Place | None = None
-
-    @field_validator("dims")
-    @classmethod
-    def _dims_fit(cls, value: list[str]) -> list[str]:
-        if len(set(value)) < len(value) or "neuroid" not in value or ("presentation" in value) == ("stimulus" in value):
-            raise ValueError(f"found {value}, expected neuroid with stimulus (and repeat), or neuroid with presentation")
-        return value
-
-
-class SteinmetzSubject(Subject):
-    """One session of spike counts in bins of 10 ms, summed from `window[0]` to `window[1]` seconds after the stimulus."""
-
-    adapter: Literal["steinmetz"]
-    path: StrictStr
-    window: Annotated[list[Annotated[Number, Field(ge=0, allow_inf_nan=False)]], Field(min_length=2, max_length=2)] = [0.0, 0.4]
-
-    @field_validator("window")
-    @classmethod
-    def _window_is_of_whole_bins(cls, value: list[float]) -> list[float]:
-        start, end = (float(edge) for edge in value)
-        if any(abs(edge * 100 - round(edge * 100)) > 1e-6 for edge in (start, end)):
-            raise ValueError(f"found {value}, expected multiples of 0.01, the width of a bin in seconds")
-        if end <= start:
-            raise ValueError(f"found {value}, expected its end after its start")
-        return [start, end]
-
-
-class RdmPlace(Options):
-    """One subject's RDM of one region."""
-
-    path: StrictStr
-    key: StrictStr | None = None
-    index: Annotated[int, Field(ge=0, strict=True)] | None = None
-
-
-class RdmSubject(Subject):
-    """RDMs instead of responses."""
-
-    adapter: Literal["rdm"]
-    rdms: Annotated[dict[StrictStr, RdmPlace], Field(min_length=1)]
-
-
-class SimulatedRegion(Options):
-    """A region driven by a known layer, or (without `call`) pure noise."""
-
-    neuroids: Count
-    call: StrictStr | None = None
-    options: dict[StrictStr, Any] = {}
-    layer: StrictStr | None = None
-    pool: Literal["none", "gap"] | Count = 4
-    components: Count = 6
-
-
-class SimulatedSubject(Subject):
-    """A brain whose truth is known."""
-
-    adapter: Literal["simulated"]
-    ncsnr: Annotated[list[Positive], Field(min_length=2, max_length=2)]
-    seed: Seed = 0
-    regions: Annotated[dict[StrictStr, SimulatedRegion], Field(min_length=1)]
-
-
-class NetworkSubject(Subject):
-    """A trained network in a subject's place: the `network`-th of those that the stimulus set names."""
-
-    adapter: Literal["networks"]
-    network: Annotated[int, Field(ge=0, strict=True)]
-    path: Literal["networks.npz"] = "networks.npz"
-
-
-ADAPTERS: dict[str, type[Subject]] = {
-    "npz": ArraySubject,
-    "zarr": ArraySubject,
-    "netcdf": ArraySubject,
-    "rdm": RdmSubject,
-    "simulated": SimulatedSubject,
-    "networks": NetworkSubject,
-    "steinmetz": SteinmetzSubject,
-}
-
-
-class DatasetRegion(Options):
-    """Neuroids whose coordinates have the given values."""
-
-    where: dict[StrictStr, Annotated[list[StrictStr], Field(min_length=1)]] = {}
     neuroids: dict[StrictStr, Count] = {}
     label: StrictStr | None = None
 
 
 class Dataset(Options):
-    """An entry of the catalogue, or a study's description of the user's own files."""
+    """An entry of the catalogue, or a study's description of the user's own files.
+
+    `base`: where files come from that are named and not listed. `manual`: what a person has to fetch by hand.
+    """
 
     name: StrictStr | None = None
     label: StrictStr | None = None
@@ -210,7 +147,9 @@ class Dataset(Options):
     licence: StrictStr | None = None
     citation: StrictStr | None = None
     terms: StrictStr | None = None
+    manual: StrictStr | None = None
     root: StrictStr | None = None
+    base: Annotated[str, Field(pattern=r"^[a-z0-9+-]+://", strict=True)] | None = None
     level: Literal["patterns", "rdm"] = "patterns"
     files: dict[StrictStr, File | None] = {}
     stimuli: dict[Any, StimulusSet] = {}
@@ -232,6 +171,3 @@ class Dataset(Options):
         }
         check_unique(checked, info.field_name)
         return checked
-
-
-__all__ = ["ADAPTERS", "Dataset", "DatasetRegion", "File", "Fraction", "StrictInt", "Subject"]

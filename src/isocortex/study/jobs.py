@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from isocortex.study import cells, sources
 from isocortex.study.identify import identified_regions
@@ -14,6 +15,7 @@ from isocortex.study.layout import Layout
 from isocortex.study.model import Study
 from isocortex.study.pages import command, index_options, page_options
 from isocortex.study.space import planned_systems
+from isocortex.study.windows import windows
 
 # Stages whose cells are looked at, and have no rows of a table.
 WITHOUT_ROWS = ("shapes",)
@@ -44,6 +46,7 @@ class Jobs:
             "kernels": sources.kernels(self.at),
             "region": sources.region(self.at),
             **self._cell_jobs,
+            "window": self._windows.values(),
             "summarise": self._summarise(),
             "report": self._report(),
             "identify": self._identify(),
@@ -83,17 +86,25 @@ class Jobs:
             "geometry": list(cells.geometry(self.at)),
         }
 
+    @cached_property
+    def _windows(self) -> dict[str, Job]:
+        tables = {region: self._tables(region) for region in self.study.regions}
+        return {job.target: job for job in windows(self.at, tables)}
+
+    def _tables(self, region: str) -> dict[str, Any]:
+        """Options of a region's tables."""
+        return {
+            "study": self.study.name,
+            "region": region,
+            "primary": self.study.primary,
+            "confidence": self.study.options.inference.confidence,
+            "generalise": self.study.options.inference.generalise,
+        }
+
     def _summarise(self) -> Iterator[Job]:
         for region in self.study.regions:
-            options = {
-                "study": self.study.name,
-                "region": region,
-                "primary": self.study.primary,
-                "confidence": self.study.options.inference.confidence,
-                "generalise": self.study.options.inference.generalise,
-            }
             inputs = {"brain": self.at.brain(region), "cells": self._cells_of(region, WITHOUT_ROWS)}
-            yield Job("summarise", inputs, self.at.tables(region), options)
+            yield Job("summarise", inputs, self.at.tables(region), self._tables(region))
 
     def _report(self) -> Iterator[Job]:
         for region, plan in self.study.regions.items():
@@ -104,13 +115,18 @@ class Jobs:
                 **self.at.tables(region),
                 "stimuli": {name: self.at.stimuli(name) for name in sets},
             }
+            if course := [target for target, job in self._windows.items() if job.options["region"] == region]:
+                inputs["windows"] = {Path(target).stem: target for target in course}
             yield Job(
                 "report", inputs, self.at.report(region), {**page_options(self.study, region), "command": self.command(region)}
             )
 
     def command(self, region: str) -> str:
         """The line that redoes a region's cells and page."""
-        return command(self.study, region, [stage for stage in REDONE if self._cell_jobs[stage]])
+        return command(self.study, region, self._redone())
+
+    def _redone(self) -> list[str]:
+        return [*(stage for stage in REDONE if self._cell_jobs[stage]), *(["window"] if self._windows else [])]
 
     def _identify(self) -> Iterator[Job]:
         asked = self.study.options.identify

@@ -42,9 +42,9 @@ class Layout:
     def _named(self, stage: str, name: str, entry: Any) -> str:
         return f"{name}~{digest_json({'recipe': RECIPES[stage], 'entry': entry})[:8]}"
 
-    def manifest(self) -> str:
-        """Manifest of the downloads."""
-        return f"{self.resources}/manifest.json"
+    def manifest(self, part: str) -> str:
+        """Manifest of a part of the downloads."""
+        return f"{self.resources}/manifests/{part}.json"
 
     def stimuli(self, name: str) -> str:
         """Table of a stimulus set."""
@@ -85,6 +85,10 @@ class Layout:
     def decoding(self, region: str) -> str:
         """Labels decoded from a region by itself."""
         return f"{self.home}/{region}/decoding.nc"
+
+    def window(self, region: str, window: str) -> str:
+        """Scores of a region in one window of time."""
+        return f"{self.home}/{region}/windows/{window}.parquet"
 
     def shapes(self, region: str) -> str:
         """The space of shapes of a region's subjects and of all models' layers."""

@@ -11,12 +11,13 @@ from isocortex.errors import StudyError
 from isocortex.study import options as opt
 from isocortex.study.catalogue import Dataset, dataset_of, read_yaml
 from isocortex.study.cores import check_cores, planned_cores
+from isocortex.study.course import check_course
 from isocortex.study.explain import parse, unknown
 from isocortex.study.identifiers import check_id, check_unique
 from isocortex.study.identify import check_identify
 from isocortex.study.joint import joint_encoders
 from isocortex.study.readouts import check_readouts
-from isocortex.study.regions import RegionPlan, plan_regions
+from isocortex.study.regions import RegionPlan, atlas_files, plan_regions
 from isocortex.study.searchlight import check_searchlights
 from isocortex.study.space import check_space
 
@@ -44,7 +45,7 @@ class Study:
 
     @classmethod
     def from_mapping(
-        cls, mapping: Mapping[str, Any], *, origin: str | Path | None = None, catalogue: str | Path = "config/datasets.yaml"
+        cls, mapping: Mapping[str, Any], *, origin: str | Path | None = None, catalogue: str | Path = "config/catalogue"
     ) -> Study:
         """Validate a mapping (the YAML of a study, as Snakemake's `config` holds it).
 
@@ -71,7 +72,8 @@ class Study:
         models = _models(options)
         _check_readout_layers(options, models)
         joint_encoders(options, models)
-        regions = plan_regions(options, dataset, subjects)
+        regions = plan_regions(options, dataset, subjects, directory)
+        entry = {**entry, "files": {**entry["files"], **atlas_files(options, dataset)}}
         _check_trained_on(models, dataset)
         study = cls(
             name=options.study,
@@ -93,6 +95,7 @@ class Study:
         check_identify(study)
         check_searchlights(study)
         check_space(study)
+        check_course(study)
         return study
 
     @property
@@ -185,7 +188,7 @@ class Study:
         return [s for s in self.subjects if self.dataset.name in seen or f"{self.dataset.name}/{s}" in seen]
 
 
-def load_study(path: str | Path, catalogue: str | Path = "config/datasets.yaml") -> Study:
+def load_study(path: str | Path, catalogue: str | Path = "config/catalogue") -> Study:
     """Read and validate a study's YAML file."""
     mapping = read_yaml(path)
     if not isinstance(mapping, dict):
@@ -320,6 +323,8 @@ def _check_decoders(study: Study) -> None:
         for key in ("target", "groups"):
             for stimuli in study.stimulus_sets:
                 entry = study.dataset.stimuli[stimuli]
-                labels = entry.table.labels if entry.table else list(entry.crossed or ())
+                listed = entry.table or entry.shown
+                named = entry.crossed or next(iter((entry.conditions or {}).values()), None)
+                labels = listed.labels if listed else list(named or ())
                 if decoder[key] is not None and not entry.made and decoder[key] not in labels:
                     raise unknown(f"decode.{name}.{key}", decoder[key], labels, f"label of the stimulus set {stimuli!r}")

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from isocortex.study.datasets import ADAPTERS, Dataset
+from isocortex.study.adapters import ADAPTERS
+from isocortex.study.datasets import Dataset
 from isocortex.study.options import SOURCES, StudyOptions
 
 

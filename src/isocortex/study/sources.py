@@ -11,23 +11,46 @@ from isocortex.study.job import Job
 from isocortex.study.layout import Layout
 from isocortex.study.model import Entry
 from isocortex.study.options import NEEDS_PATTERNS
+from isocortex.study.parts import ATLASES, COMMON, atlas_part, named_paths, part_name, parts
+from isocortex.study.places import own_files
 from isocortex.study.readouts import stored_maps
 from isocortex.study.recipes import RECIPES
 
 
 def fetch(at: Layout) -> Iterator[Job]:
-    """What the data set downloads, or makes."""
+    """What the data set downloads, or makes, for the study's subjects and their stimuli."""
     entry = at.study.dataset_entry
-    kept = {key: entry[key] for key in ("files", "terms", "root", "version", "licence", "citation")}
+    kept = {key: entry[key] for key in ("terms", "manual", "root", "version", "licence", "citation")}
     # Of the stimuli only what must be made, not fetched: another label makes no download.
-    kept["stimuli"] = {
+    made = {
         name: {"n": value["n"], kind: value[kind]}
         for name, value in entry["stimuli"].items()
         for kind in ("simulated", "digits")
         if value.get(kind)
     }
-    options = {"name": at.dataset, "entry": kept, "accept_terms": at.study.options.accept_terms}
-    yield Job("fetch", {}, at.manifest(), options)
+    for part, files in parts(entry).items():
+        if part in _wanted(at):
+            mine = {**kept, "files": files, "stimuli": made if part == COMMON else {}}
+            options = {"name": at.dataset, "part": part, "entry": mine, "accept_terms": at.study.options.accept_terms}
+            yield Job("fetch", {}, at.manifest(part), options)
+
+
+def _wanted(at: Layout) -> set[str]:
+    """Parts of the data set that the study needs."""
+    subjects = {part_name("subject", name) for name in at.study.subjects}
+    atlases = {part for plan in at.study.regions.values() for part in _atlases(plan.places)}
+    return {COMMON, *subjects, *atlases, *(part_name("stimuli", name) for name in at.study.stimulus_sets)}
+
+
+def _atlases(places: Any) -> list[str]:
+    """Parts of the atlases that a region is cut by."""
+    return [atlas_part(path) for path in dict.fromkeys(named_paths(places)) if path.startswith(ATLASES)]
+
+
+def _manifests(at: Layout, *wanted: str) -> dict[str, str]:
+    """Manifests of the parts that there are, by part; a data set without files of one subject has no such part."""
+    there = parts(at.study.dataset_entry)
+    return {part: at.manifest(part) for part in (COMMON, *wanted) if part in there}
 
 
 def stimuli(at: Layout) -> Iterator[Job]:
@@ -35,13 +58,14 @@ def stimuli(at: Layout) -> Iterator[Job]:
     for name in at.study.stimulus_sets:
         entry = at.study.dataset_entry["stimuli"][name]
         options = {"name": at.dataset, "set": name, "entry": entry, "root": at.resources}
-        yield Job("stimuli", {"manifest": at.manifest()}, at.stimuli(name), options)
+        yield Job("stimuli", {"manifests": _manifests(at, part_name("stimuli", name))}, at.stimuli(name), options)
 
 
 def record(at: Layout) -> Iterator[Job]:
     """The recording of each subject."""
     for subject, entry in at.study.subjects.items():
-        inputs = {"manifest": at.manifest(), "stimuli": at.stimuli(entry["stimuli"])}
+        wanted = part_name("subject", subject), part_name("stimuli", entry["stimuli"])
+        inputs = {"manifests": _manifests(at, *wanted), "stimuli": at.stimuli(entry["stimuli"])}
         options = {
             "name": at.dataset,
             "subject": subject,
@@ -152,4 +176,10 @@ def region(at: Layout) -> Iterator[Job]:
             "min_reliability": plan.min_reliability,
             "seed": at.study.options.inference.seed,
         }
-        yield Job("region", inputs, at.brain(region), options)
+        if at.study.options.time is not None and at.study.options.time.window is not None:
+            options["window"] = at.study.options.time.window
+        if plan.places:
+            options |= {"places": plan.places, "root": at.resources}
+            wanted = [part_name("subject", s) for s in plan.subjects] + _atlases(plan.places)
+            inputs["manifests"] = _manifests(at, *wanted)
+        yield Job("region", inputs, at.brain(region), options, tuple(own_files(plan.places)))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from isocortex.encoding.ceilings import Ceiling
 from isocortex.encoding.nested import OuterFit
 from isocortex.encoding.scores import pearson
-from isocortex.inference.encoder_cells import all_draws, mean_over_subjects
+from isocortex.inference.encoder_cells import _all_ceiling, all_draws, mean_over_subjects
 from isocortex.inference.encoder_nulls import Settings, choose
 from isocortex.inference.encoders import Predictions, evaluate
 from isocortex.inference.layer_fits import collect
@@ -149,6 +150,24 @@ def test_all_is_the_mean_of_subjects():
     drawn = all_draws(results, ["a", "b", "c"], SETTINGS)
     np.testing.assert_allclose(drawn, np.mean([result.draws for result in results], axis=0))
     np.testing.assert_allclose(mean_over_subjects(np.array([[1.0, np.nan], [3.0, np.nan]])), [2, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("p", "normalized", "said"),
+    [
+        (0.01, 0.5, []),
+        (0.01, float("nan"), []),  # the scores are undefined, not the signal
+        (0.5, float("nan"), ["no reliable signal: the ceiling is not above its null"]),
+    ],
+)
+def test_a_score_that_is_undefined_is_no_lack_of_signal(p, normalized, said):
+    null = np.full(99, -1.0 if p < 0.05 else 1.0)
+    ceiling = Ceiling(0.3, 0.6, p, 0.5, null, np.array([0.36]), 8)
+    one = replace(evaluate(predictions([0.9]), Settings(draws=10, permutations=9)), ceiling=ceiling, normalized=normalized)
+    values = {}
+    assert _all_ceiling([one], values) == said
+    assert (values["ceiling_low"], values["ceiling_high"]) == (0.3, 0.6)
+    assert values.get("normalized") == (0.5 if normalized == 0.5 else None)
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isocortex.encoding.splits import make_splits
+from isocortex.encoding.splits import joined, make_splits
 from isocortex.errors import DataError
 
 
@@ -220,3 +220,28 @@ def test_refusals_in_time(n, options, message):
     with pytest.raises(DataError, match=message) as caught:
         make_splits(ids(n), **options)
     assert "\n" not in str(caught.value)
+
+
+def test_near_duplicates_share_a_fold_and_are_counted() -> None:
+    ids = [f"s{k:02d}" for k in range(40)]
+    near = [""] * 40
+    near[3] = near[21] = near[30] = "s03"
+    near[5] = "s99"  # whose first is not among these stimuli: alone
+    split = make_splits(ids, near=near)
+    assert split["n_near"] == 3
+    assert split["n_groups_shared"] == 1
+    assert split["groups"][3] == split["groups"][21] == split["groups"][30]
+    apart = make_splits(ids)
+    assert apart["n_near"] == 0
+    assert len(set(apart["groups"])) == 40
+    for seed in range(8):
+        outer = make_splits(ids, test=0, near=near, seed=seed)["outer"]
+        assert sum({3, 21, 30} <= set(fold["test"]) for fold in outer) == 1
+        assert sum(bool({3, 21, 30} & set(fold["test"])) for fold in outer) == 1
+
+
+def test_labels_of_several_columns_join_in_chains() -> None:
+    objects, videos = ["dog", "dog", "cat", "cat", "", "owl"], ["1", "2", "2", "", "", "3"]
+    labels = joined(list("abcdef"), {"object": objects, "video": videos})
+    assert labels[0] == labels[1] == labels[2] == labels[3]
+    assert len(set(labels)) == 3

@@ -1,4 +1,4 @@
-"""Sessions of Steinmetz et al.: trials in their order, counts in a window, stimuli known by contrasts."""
+"""Sessions of Steinmetz et al.: trials in their order, counts in bins of time, stimuli known by contrasts."""
 
 from __future__ import annotations
 
@@ -28,8 +28,13 @@ def stimuli(**levels: list[float]) -> pd.DataFrame:
 
 
 def load(root: Path, table: pd.DataFrame | None = None, **rest: Any) -> xr.Dataset:
-    spec = {"adapter": "steinmetz", "path": "session.npz", "window": [0.0, 0.04], **rest}
+    spec = {"adapter": "steinmetz", "path": "session.npz", **rest}
     return bind(ADAPTERS, "steinmetz", "subject")(spec, root, stimuli() if table is None else table)
+
+
+def catalogue(repository: Path) -> dict[str, Any]:
+    text = (repository / "config/catalogue/steinmetz2019.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)["steinmetz2019"]
 
 
 def session(root: Path, **change: Any) -> dict[str, np.ndarray]:
@@ -55,22 +60,36 @@ def test_trials_stand_in_their_order_with_their_stimuli(tmp_path: Path) -> None:
     assert found["stimulus_id"].values.tolist() == [f"contrast_left_{a:g}_contrast_right_{b:g}" for a, b in pairs]
     assert found["repeat"].values.tolist() == [0, 0, 1, 0, 1]
     assert found["response"].dtype == np.float32
-    np.testing.assert_array_equal(found["response"], arrays["spikes"].sum(axis=2))
+    assert found["response"].dims == ("presentation", "neuroid", "time")
+    np.testing.assert_array_equal(found["response"], arrays["spikes"])
     assert found["area"].values.tolist() == ["VISp", "root", "CA1"]
     assert set(found["mouse"].values) == {"Cori"}
     assert set(found["session"].values) == {"Cori 2016-12-17"}
     assert found["neuroid_id"].values.tolist() == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize(("window", "bins"), [([0.0, 0.01], [0]), ([0.01, 0.03], [1, 2]), ([0.03, 0.04], [3])])
-def test_counts_are_of_the_window(tmp_path: Path, window: list[float], bins: list[int]) -> None:
-    arrays = session(tmp_path)
-    np.testing.assert_array_equal(load(tmp_path, window=window)["response"], arrays["spikes"][:, :, bins].sum(axis=2))
+def test_bins_are_of_ten_milliseconds_and_counts_add_up(tmp_path: Path) -> None:
+    session(tmp_path)
+    found = load(tmp_path)
+    assert found.attrs["over_time"] == "sum"
+    assert found["time"].values.tolist() == [0.0, 0.01, 0.02, 0.03]
+    assert found["time_end"].values.tolist() == [0.01, 0.02, 0.03, 0.04]
+
+
+def test_bins_are_taken_together(tmp_path: Path) -> None:
+    spikes = session(tmp_path)["spikes"].astype(int)
+    found = load(tmp_path, bin=0.02)
+    assert found["time"].values.tolist() == [0.0, 0.02]
+    assert found["time_end"].values.tolist() == [0.02, 0.04]
+    for trial in range(5):
+        for unit in range(3):
+            first, second, third, fourth = spikes[trial, unit].tolist()
+            assert found["response"].values[trial, unit].tolist() == [first + second, third + fourth]
 
 
 def test_counts_do_not_overflow(tmp_path: Path) -> None:
     session(tmp_path, spikes=np.full((5, 3, 4), 200, dtype=np.uint8))
-    assert (load(tmp_path)["response"] == 800).all()
+    assert (load(tmp_path, bin=0.04)["response"] == 800).all()
 
 
 @pytest.mark.parametrize("key", ["spikes", "brain_area", "contrast_left", "contrast_right", "mouse", "date"])
@@ -99,10 +118,11 @@ def test_files_of_another_form_are_refused(tmp_path: Path, change: dict[str, Any
         load(tmp_path)
 
 
-def test_a_window_that_was_not_recorded_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [0.03, 0.05])
+def test_bins_that_do_not_fill_what_was_recorded_are_refused(tmp_path: Path, width: float) -> None:
     session(tmp_path)
-    with pytest.raises(DataError, match=r"window is \[0\.0, 0\.4\] s, expected within \[0, 0\.04\], which was recorded"):
-        load(tmp_path, window=[0.0, 0.4])
+    with pytest.raises(DataError, match=rf"bin is {width} s, expected a width that fills the 0\.04 s that were recorded"):
+        load(tmp_path, bin=width)
 
 
 def test_a_stimulus_set_without_contrasts_is_refused(tmp_path: Path) -> None:
@@ -112,16 +132,17 @@ def test_a_stimulus_set_without_contrasts_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("window", "text"),
+    ("change", "text"),
     [
-        ([0.0, 0.405], r"expected multiples of 0\.01, the width of a bin in seconds"),
-        ([0.2, 0.2], "expected its end after its start"),
-        ([0.1], "window"),
+        ({"bin": 0.015}, r"bin: .*found 0\.015, expected a multiple of 0\.01, the width in seconds of the bins of the file"),
+        ({"bin": 0.004}, r"found 0\.004, expected a multiple of 0\.01"),
+        ({"bin": -0.01}, "bin: "),
+        ({"window": [0.0, 0.4]}, "window"),
     ],
 )
-def test_a_window_that_cannot_be_is_refused_before_any_job(repository: Path, window: list[float], text: str) -> None:
-    dataset = yaml.safe_load((repository / "config/datasets.yaml").read_text(encoding="utf-8"))["steinmetz2019"]
-    dataset["subjects"]["s03"]["window"] = window
+def test_options_that_cannot_be_are_refused_before_any_job(repository: Path, change: dict[str, Any], text: str) -> None:
+    dataset = catalogue(repository)
+    dataset["subjects"]["s03"] |= change
     mapping = {"study": "x", "dataset": dataset, "models": {"c": {"source": "labels", "columns": ["contrast_left"]}}}
     with pytest.raises(StudyError, match=text):
         Study.from_mapping(mapping)
@@ -129,13 +150,14 @@ def test_a_window_that_cannot_be_is_refused_before_any_job(repository: Path, win
 
 @pytest.mark.parametrize("name", SESSIONS)
 def test_real_sessions_are_as_the_catalogue_says(name: str, mirror: Path, repository: Path) -> None:
-    entry = yaml.safe_load((repository / "config/datasets.yaml").read_text(encoding="utf-8"))["steinmetz2019"]
+    entry = catalogue(repository)
     assert tuple(entry["subjects"]) == SESSIONS
     spec = entry["subjects"][name]
     table = make_table(entry["stimuli"]["contrasts"], Path(), "set")
     found = bind(ADAPTERS, "steinmetz", name)(spec, mirror / "steinmetz2019", table)
     with np.load(mirror / "steinmetz2019" / spec["path"]) as arrays:
-        np.testing.assert_array_equal(found["response"], arrays["spikes"].sum(axis=2, dtype=int))
+        np.testing.assert_array_equal(found["response"], arrays["spikes"])
+        np.testing.assert_allclose(found["time"].values, np.arange(40) / 100, atol=1e-12)
         row = table.set_index("stimulus_id").loc[found["stimulus_id"].values]
         np.testing.assert_array_equal(row["contrast_left"], arrays["contrast_left"])
         np.testing.assert_array_equal(row["contrast_right"], arrays["contrast_right"])

@@ -168,3 +168,27 @@ def test_pickles_are_never_loaded(tmp_path):
     np.savez(tmp_path / "x.npz", ids=np.array(["a", None], dtype=object))
     with pytest.raises(DataError, match="data set d"):
         table(tmp_path, n=2, ids={"path": "x.npz", "key": "ids"})
+
+
+def test_conditions_are_named_with_their_labels(tmp_path):
+    given = {"face": {"animate": 1, "kind": "body"}, "house": {"animate": 0, "kind": "place"}}
+    table = make_table({"n": 2, "conditions": given}, tmp_path, "set c")
+    assert table["stimulus_id"].tolist() == ["face", "house"]
+    assert table["animate"].tolist() == [1, 0]
+    assert table["kind"].tolist() == ["body", "place"]
+    assert make_table({"n": 1, "conditions": {"face": None}}, tmp_path, "set c")["stimulus_id"].tolist() == ["face"]
+    with pytest.raises(DataError, match="set c: found 2 stimuli, expected 3"):
+        make_table({"n": 3, "conditions": given}, tmp_path, "set c")
+    with pytest.raises(DataError, match="a label is called 'path', which is a column of every table; rename it"):
+        make_table({"n": 1, "conditions": {"face": {"path": 1}}}, tmp_path, "set c")
+
+
+def test_conditions_have_the_same_labels():
+    from pydantic import ValidationError
+
+    from isocortex.study.datasets import StimulusSet
+
+    with pytest.raises(ValidationError, match=r"conditions: 'b' has labels \[\] and 'a' \['x'\], expected the same for all"):
+        StimulusSet.model_validate({"n": 2, "conditions": {"a": {"x": 1}, "b": None}})
+    with pytest.raises(ValidationError, match="conditions: found beside a source of names; leave one of them out"):
+        StimulusSet.model_validate({"n": 1, "conditions": {"a": None}, "ids": {"path": "x.npz"}})

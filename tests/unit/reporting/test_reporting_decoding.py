@@ -59,7 +59,10 @@ def decoded(subjects: tuple[str, ...] = ("S1", "S2"), classes: tuple[str, ...] =
     cells = {"decoding": cell(list(classes), counts, subjects)}
     cells |= {f"{model}/decoding": cell(list(classes), counts, subjects) for model in ("deep", "shallow", "pixels")}
     options: dict[str, Any] = {**region.options}
-    options["methods"] = {**options["methods"], "decode": {"category": {"target": "label", "classifier": "lda"}}}
+    options["methods"] = {
+        **options["methods"],
+        "decode": {"category": {"target": "label", "classifier": "lda", "folds": "stimulus"}},
+    }
     return replace(region, options=options, scores=[*region.scores, *rows], cells={**region.cells, **cells})
 
 
@@ -76,11 +79,25 @@ def test_the_region_comes_first_and_what_saw_the_data_last() -> None:
     text = [[part.text for part in line.cells] for line in table.lines]
     assert text[0][:6] == ["category", "Inferior temporal cortex", "–", "label", "lda", "0.710"]
     assert text[0][6:] == ["[0.610, 0.810]", "0.334, 0.452", "0.010", "0.020", "3", "48"]
+    assert table.caption.endswith("Held out together for category: single stimuli, of responses averaged by stimulus.")
     assert text[2][1:3] == ["deep", "layer2 (80\u202f%)"]
     assert [line.kind for line in table.lines] == ["", "", "", "aside"]
     assert text[3][8:10] == ["–", "–"]
     assert table.lines[3].cells[1].note == "trained on data of this study: shown, not tested"
     assert len(table.columns) == len(table.lines[0].cells)
+
+
+@pytest.mark.parametrize(
+    ("folds", "said"),
+    [
+        ("blocked", "category: blocks of time, of single presentations."),
+        ("random", "score too high where neighbouring trials share drift or label), of single presentations."),
+    ],
+)
+def test_the_table_says_what_is_held_out_together(folds: str, said: str) -> None:
+    region = decoded()
+    region.options["methods"]["decode"]["category"] |= {"folds": folds, "unit": "presentation"}
+    assert decoding_tables(region)[0].caption.endswith(said)
 
 
 def test_subjects_have_a_table_of_their_own_where_there_are_several() -> None:

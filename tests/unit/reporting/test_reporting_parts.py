@@ -141,3 +141,16 @@ def test_a_missing_input_says_how_to_make_it(tmp_path):
     assert provenance.digests({"a": str(present), "more": {}})[0][1] == "ca978112ca1b"
     with pytest.raises(StoreError, match=r"gone\.nc: missing; make it with: snakemake -- .*gone\.nc"):
         provenance.digests({"cells": {"m/rdm": str(tmp_path / "gone.nc")}})
+
+
+def test_nearly_equal_pictures_are_counted():
+    from dataclasses import replace
+
+    region = make_region()
+    assert "nearly equal pictures" not in dict(provenance.settings(region))
+    table = pd.DataFrame({"stimulus_id": ["a", "b", "c"], "near": ["a", "a", ""]})
+    shown = replace(region, stimuli={"photos": table, "other": table.assign(near="")})
+    said = dict(provenance.settings(shown))["nearly equal pictures"]
+    assert said == "2 of 3 stimuli of photos, which share a fold with the other"
+    apart = replace(shown, options={**region.options, "splits": {"near_duplicates": False}})
+    assert dict(provenance.settings(apart))["nearly equal pictures"].endswith("which are divided like others")

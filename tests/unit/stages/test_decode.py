@@ -16,6 +16,7 @@ from isocortex.errors import DataError
 from isocortex.inference.rows import SCORE_COLUMNS, rows_from_json
 from isocortex.recordings.regions import Selection, build_patterns
 from isocortex.stages import decode
+from isocortex.stages.decode_tasks import TASKS
 from isocortex.storage.tables import read_netcdf, read_parquet, read_tree, write_parquet
 
 N = 48
@@ -223,8 +224,9 @@ def test_groups_are_held_out_whole(world: World) -> None:
     assert rows[0]["score"] > 0.8
 
 
-def test_copies_of_a_picture_share_a_fold(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.stimuli(table(digest=[f"d{row % 24}" for row in range(N)]))
+@pytest.mark.parametrize("column", ["digest", "near"])
+def test_copies_of_a_picture_share_a_fold(world: World, monkeypatch: pytest.MonkeyPatch, column: str) -> None:
+    world.stimuli(table(**{column: [f"d{row % 24}" for row in range(N)]}))
     held: list[Any] = []
 
     def watched(kind: str, data: Any, *rest: Any) -> Any:
@@ -256,7 +258,7 @@ def test_blocks_follow_the_order_of_presentation_and_its_sessions(world: World) 
     part = build_patterns(recording, Selection("V4", "S1", "all", IDS, [{}]))
     write_brain(world.brain, {"S1": part})
     subject = decode._subjects(world.spec()["inputs"], world.spec(subjects=("S1",))["options"])[0]
-    task = decode._task(subject, {"target": "label", "folds": "blocked", "groups": None}, "")
+    task = TASKS["stimulus"](subject, {"target": "label", "folds": "blocked", "groups": None}, "")
     assert task.data.ids == np.array(IDS)[order].tolist()
     assert np.bincount(task.data.units).tolist() == [16, 16, 16]
     np.testing.assert_array_equal(np.array(task.data.classes)[task.data.labels], LABELS[order])
@@ -277,9 +279,9 @@ def test_a_column_of_the_table_gives_the_blocks(world: World) -> None:
     world.stimuli(table(run=np.repeat(np.arange(6), 8), half=np.repeat(["x", "y"], 24)))
     spec = world.spec(subjects=("S1",))
     subject = decode._subjects(spec["inputs"], spec["options"])[0]
-    found = decode._task(subject, {"target": "label", "folds": "blocked", "groups": None}, "")
+    found = TASKS["stimulus"](subject, {"target": "label", "folds": "blocked", "groups": None}, "")
     assert len(found.data.unit_names) == 6
-    named = decode._task(subject, {"target": "label", "folds": "blocked", "groups": "half"}, "")
+    named = TASKS["stimulus"](subject, {"target": "label", "folds": "blocked", "groups": "half"}, "")
     assert len(named.data.unit_names) == 2
 
 

@@ -22,7 +22,7 @@ SUBJECT = {
 
 def spec(entry: dict = SUBJECT, level: str = "patterns") -> dict:
     return {
-        "inputs": {"manifest": "resources/d/manifest.json", "stimuli": "out/all.parquet"},
+        "inputs": {"manifests": {"common": "resources/d/manifests/common.json"}, "stimuli": "out/all.parquet"},
         "output": "out/S1.json",
         "options": {"name": "d", "subject": "S1", "level": level, "entry": entry, "root": "resources/d"},
     }
@@ -37,9 +37,16 @@ def _files(tmp_path, monkeypatch):
     values[0, 1] = np.nan
     np.savez("own/x.npz", id=["c", "a", "b"], y=values, roi=["V1", "V1", "V2", "V1"], rdm=RDM)
     entry = {"files": {"x.npz": None}, "root": "own", "stimuli": {}}
-    fetch.run({"output": "resources/d/manifest.json", "options": {"name": "d", "entry": entry}}, "cpu")
+    fetch.run({"output": "resources/d/manifests/common.json", "options": {"name": "d", "entry": entry}}, "cpu")
     options = {"name": "d", "set": "all", "entry": {"n": 3, "ids": {"path": "x.npz", "key": "id"}}, "root": "resources/d"}
-    stimuli.run({"inputs": {"manifest": "resources/d/manifest.json"}, "output": "out/all.parquet", "options": options}, "cpu")
+    stimuli.run(
+        {
+            "inputs": {"manifests": {"common": "resources/d/manifests/common.json"}},
+            "output": "out/all.parquet",
+            "options": options,
+        },
+        "cpu",
+    )
 
 
 def test_patterns():

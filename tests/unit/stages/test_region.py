@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-import yaml
 
 from isocortex.errors import DataError
 from isocortex.recordings.reliability import split_half
@@ -88,16 +87,15 @@ def test_a_split_of_another_recording(subjects):
 
 
 @pytest.fixture
-def real(mirror, repository, tmp_path, monkeypatch):
+def real(mirror, catalogued, tmp_path, monkeypatch):
     """Runs the stages before `region` for one data set of the catalogue."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ISOCORTEX_MIRROR", str(mirror))
-    catalogue = yaml.safe_load((repository / "config/datasets.yaml").read_text(encoding="utf-8"))
 
     def prepare(name: str, subject: str) -> dict:
-        entry = catalogue[name]
-        manifest = {"manifest": f"resources/{name}/manifest.json"}
-        fetch.run({"output": manifest["manifest"], "options": {"name": name, "entry": entry}}, "cpu")
+        entry = catalogued(name)
+        manifest = {"manifests": {"common": f"resources/{name}/manifests/common.json"}}
+        fetch.run({"output": manifest["manifests"]["common"], "options": {"name": name, "entry": entry}}, "cpu")
         chosen = entry["subjects"][subject]["stimuli"]
         common = {"name": name, "root": f"resources/{name}"}
         options = {**common, "set": chosen, "entry": entry["stimuli"][chosen]}
@@ -133,3 +131,35 @@ def test_matrices_of_92_images(real):
     found = read_tree("out/brain.nc")["S02"].to_dataset()
     with np.load("resources/cichy2014_rdm92/fmri_IT.npz", allow_pickle=False) as source:
         np.testing.assert_allclose(found["rdm"], source["rdm"][1])
+
+
+def test_a_mask_of_the_data_set_is_read_as_it_was_fetched(subjects, tmp_path):
+    import nibabel
+
+    from isocortex.recordings.paths import describe
+
+    data = _placed(subjects)
+    values = np.zeros((4, 4, 4), dtype=np.uint8)
+    values[1, 0, 0] = 1
+    (tmp_path / "res").mkdir()
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([2.0, 2, 2, 1])), tmp_path / "res" / "m.nii")
+    write_json("manifest.json", {"files": {"m.nii": {"sha256": describe(Path("res/m.nii"))[0]}}})
+    clause = {"kind": "mask", "threshold": 0, "space": None, "image": {"path": "m.nii"}}
+    given = spec(data, places=[[clause]], root="res")
+    given["inputs"]["manifests"] = {"common": "manifest.json"}
+    region.run(given, "cpu")
+    assert read_tree("out/brain.nc")["S3"].to_dataset()["neuroid_id"].values.tolist() == ["b"]
+    (tmp_path / "res" / "m.nii").write_bytes(b"other")
+    with pytest.raises(DataError, match=r"res/m\.nii: changed since it was fetched"):
+        region.run(given, "cpu")
+
+
+def _placed(subjects):
+    """The first subject alone, with neuroids at x 0, 2 and 4 mm."""
+    from isocortex.storage.store import read_dataset_store
+
+    found = read_dataset_store("rec/S1.json").load()
+    for axis, values in (("x", [0.0, 2, 4]), ("y", [0.0] * 3), ("z", [0.0] * 3)):
+        found = found.assign_coords({axis: ("neuroid", values)})
+    write_dataset_store(found, "rec/S3.json", {})
+    return {"S3": {"set": "all", "anywhere": [{}]}}

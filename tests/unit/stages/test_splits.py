@@ -23,7 +23,20 @@ def world(tmp_path, monkeypatch):
 
 def test_file(world):
     split = read_json("splits-S1.json")
-    told = {"subject", "stimulus_ids", "outer", "halves", "groups", "n_groups_shared", "seed", "digest", "kind", "gap", "runs"}
+    told = {
+        "subject",
+        "stimulus_ids",
+        "outer",
+        "halves",
+        "groups",
+        "n_groups_shared",
+        "n_near",
+        "seed",
+        "digest",
+        "kind",
+        "gap",
+        "runs",
+    }
     assert set(split) == told
     assert (split["kind"], split["gap"], split["runs"]) == ("stimulus", 0, None)
     assert split["subject"] == "S1"

@@ -20,9 +20,13 @@ def spec(tmp_path, monkeypatch):
     monkeypatch.delenv("ISOCORTEX_MIRROR", raising=False)
     Path("own").mkdir()
     np.savez("own/x.npz", id=["c", "a", "b"])
-    fetch.run({"output": "resources/d/manifest.json", "options": {"name": "d", "entry": ENTRY}}, "cpu")
+    fetch.run({"output": "resources/d/manifests/common.json", "options": {"name": "d", "entry": ENTRY}}, "cpu")
     options = {"name": "d", "set": "all", "entry": ENTRY["stimuli"]["all"], "root": "resources/d"}
-    return {"inputs": {"manifest": "resources/d/manifest.json"}, "output": "out/all.parquet", "options": options}
+    return {
+        "inputs": {"manifests": {"common": "resources/d/manifests/common.json"}},
+        "output": "out/all.parquet",
+        "options": options,
+    }
 
 
 def test_the_table_keeps_the_order_of_the_set(spec):

@@ -66,7 +66,7 @@ def test_methods_are_those_of_the_tables() -> None:
     from isocortex.geometry import GEOMETRY
     from isocortex.recordings.adapters import ADAPTERS
     from isocortex.similarity.metrics import METRICS
-    from isocortex.study import datasets, options
+    from isocortex.study import adapters, options
 
     assert set(ENCODERS) == set(options.ENCODERS)
     assert set(READOUTS) == set(options.READOUTS)
@@ -75,7 +75,7 @@ def test_methods_are_those_of_the_tables() -> None:
     assert {name: row.family for name, row in METRICS.items()} == options.FAMILIES
     assert set(GEOMETRY) == set(options.GEOMETRY)
     assert set(SOURCES) == set(options.SOURCES)
-    assert set(ADAPTERS) == set(datasets.ADAPTERS)
+    assert set(ADAPTERS) == set(adapters.ADAPTERS)
     assert set(code.METHOD_MODULES) == set(ENCODERS) | set(READOUTS) | set(JOINT) | set(METRICS) | set(GEOMETRY)
     for name, bound in {**ENCODERS, **READOUTS, **JOINT}.items():
         assert bound.startswith(f"{code.METHOD_MODULES[name]}:")

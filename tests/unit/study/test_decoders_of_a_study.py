@@ -67,7 +67,15 @@ def test_a_set_without_labels_has_none_to_decode(mapping: dict[str, Any]) -> Non
 def test_defaults_are_filled_in(labelled: dict[str, Any]) -> None:
     study = Study.from_mapping(labelled)
     assert study.decoders() == {
-        "category": {"target": "label", "classifier": "logistic", "folds": "stimulus", "groups": None, "penalty": "auto"}
+        "category": {
+            "target": "label",
+            "classifier": "logistic",
+            "unit": "stimulus",
+            "above": None,
+            "folds": "stimulus",
+            "groups": None,
+            "penalty": "auto",
+        }
     }
     assert study.primary == "ridge"
     assert page_options(study, "V1")["methods"]["decode"] == study.decoders()

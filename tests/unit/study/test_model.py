@@ -32,7 +32,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("subjects", ["S1", "S1"], "expected each subject once"),
     ("regions", {"IT": None}, "regions: unknown region of mine 'IT'; expected one of V1, V4"),
     ("regions", {"x": {"of": "v4"}}, "did you mean 'V4'?"),
-    ("regions", {"x": {"of": "V4", "any_of": ["V1"]}}, "regions.x: give at most one of of, any_of, where"),
+    ("regions", {"x": {"of": "V4", "any_of": ["V1"]}}, "regions.x: give at most one of of, any_of"),
     ("regions", {"V1": {"min_reliability": "high"}}, "regions.V1.min_reliability: found 'high' (str)"),
     ("regions", {"V1": {"min_reliability": 1.5}}, "regions.V1.min_reliability: found 1.5 (float), should be less than 1"),
     ("regions", {"V1": None, "v1": {"of": "V1"}}, "differ only in case"),
@@ -95,12 +95,12 @@ BAD: list[tuple[str, Any, str]] = [
     ("dataset/subjects/S1/dims", ["neuroid"], "dataset.subjects.S1.dims: found"),
     ("dataset/subjects/S1/stimuli", "al", "dataset.subjects.S1.stimuli: unknown stimulus set 'al'; expected one of all"),
     ("dataset/level", "rdm", "rdm goes with level: rdm"),
-    ("dataset", "haxby2001_25mm", "haxby2001_25mm.stimuli: missing; a data set that lists only files"),
+    ("dataset", "brain_treebank", "brain_treebank.stimuli: missing; a data set that lists only files"),
     ("dataset/regions", {}, "dataset.regions: missing; a data set that lists only files"),
     (
         "dataset/stimuli/all",
         {"n": 3},
-        "says only n; give ids, images, table, crossed, simulated or digits, or numbered: true",
+        "says only n; give ids, images, table, conditions, crossed, simulated, digits, or numbered: true",
     ),
 ]
 
@@ -109,7 +109,7 @@ BAD: list[tuple[str, Any, str]] = [
 def test_bad_value_is_told_in_one_line(mapping: dict[str, Any], path: str, value: Any, text: str) -> None:
     put(mapping, path, value)
     with pytest.raises(StudyError) as caught:
-        Study.from_mapping(mapping, origin="mine.yaml", catalogue="config/datasets.yaml")
+        Study.from_mapping(mapping, origin="mine.yaml", catalogue="config/catalogue")
     message = str(caught.value)
     assert message.startswith("mine.yaml: ")
     assert text in message
@@ -124,7 +124,7 @@ def test_a_missing_key_is_named(mapping: dict[str, Any]) -> None:
 
 def test_defaults_are_filled_in(mapping: dict[str, Any]) -> None:
     study = Study.from_mapping(mapping)
-    splits = {"test": 0.2, "folds": 5, "groups": None, "seed": 0, "kind": "stimulus", "gap": 0}
+    splits = {"test": 0.2, "folds": 5, "groups": None, "seed": 0, "kind": "stimulus", "gap": 0, "near_duplicates": True}
     assert study.options.splits.model_dump() == splits
     assert study.delays("V1") is None
     assert list(study.regions) == ["V1", "V4"]
@@ -146,7 +146,7 @@ def test_a_twin_takes_what_it_does_not_say(mapping: dict[str, Any]) -> None:
 def test_options_of_one_region_leave_the_others(mapping: dict[str, Any]) -> None:
     mapping["regions"] = {"V1": {"compare": {"rsa": {"compare": "tau_a"}}}, "both": {"any_of": ["V1", "V4"]}}
     study = Study.from_mapping(mapping)
-    defaults = {"noise": "shrinkage_diag", "model": "selected"}
+    defaults = {"noise": "shrinkage_diag", "model": "selected", "max_stimuli": 2000}
     assert study.metrics("V1")["rsa"] == {"rdm": "correlation", "compare": "tau_a", **defaults}
     assert study.metrics("both")["rsa"] == {"rdm": "correlation", "compare": "rho_a", **defaults}
     assert study.regions["both"].anywhere == [{"roi": ["V1"]}, {"roi": ["V4"]}]

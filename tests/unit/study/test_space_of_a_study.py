@@ -138,4 +138,4 @@ def test_rdms_are_refused(repository: Any) -> None:
     with pytest.raises(
         StudyError, match="space: cichy2014_rdm92 holds RDMs only, and shapes are of responses; leave space out"
     ):
-        Study.from_mapping(mapping, catalogue=repository / "config/datasets.yaml")
+        Study.from_mapping(mapping, catalogue=repository / "config/catalogue")

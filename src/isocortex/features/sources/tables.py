@@ -110,7 +110,9 @@ def build_labels(entry: dict[str, Any], context: Context) -> TableModel:
     Raises `StudyError` for a column that is not there, `DataError` for one with gaps or with one value only.
     """
     table, columns = context.table, [str(column) for column in entry["columns"]]
-    known = [str(column) for column in table.columns if column not in ("stimulus_id", "digest", "path", "row", "caption")]
+    known = [
+        str(column) for column in table.columns if column not in ("stimulus_id", "digest", "near", "path", "row", "caption")
+    ]
     for column in columns:
         if column not in known:
             near = difflib.get_close_matches(column, known, n=1, cutoff=0.0)

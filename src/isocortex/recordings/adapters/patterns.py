@@ -1,9 +1,9 @@
-"""Responses in an array: NPZ, NPY, Zarr or NetCDF, with dimensions in any order."""
+"""Responses in an array: NPZ, NPY, Zarr, netCDF, HDF5 or MAT, with dimensions in any order."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,18 @@ import pandas as pd
 import xarray as xr
 
 from isocortex.errors import DataError
-from isocortex.recordings.arrays import as_text, read_array
+from isocortex.recordings.arrays import as_text, open_response, read_array
+from isocortex.recordings.axes import Axes, time_bins, trailing
 from isocortex.recordings.repeats import repeat_numbers
+from isocortex.storage.lazy import lazy_response
 
-FORMS = (("stimulus", "repeat", "neuroid"), ("presentation", "neuroid"))
-SUFFIXES = {"npz": (".npz", ".npy"), "zarr": (".zarr",), "netcdf": (".nc", ".h5")}
+SUFFIXES = {
+    "npz": (".npz", ".npy"),
+    "zarr": (".zarr",),
+    "netcdf": (".nc", ".h5"),
+    "hdf5": (".h5", ".hdf5", ".hdf"),
+    "mat": (".mat",),
+}
 POSITION = ("x", "y", "z")
 
 
@@ -25,17 +32,20 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
 
     Parameters
     ----------
-    spec : {adapter, path, key, dims, stimulus_id, neuroid: {label: {key | value | path}}, session, run, affine, shape}.
-        `dims` names the dimensions of the array in its own order: stimulus, repeat (optional) and neuroid, or presentation and
-        neuroid. Rows along `stimulus` are in the order of the stimulus table; NaN over all neuroids is a presentation that did
-        not happen. The neuroids' x, y and z are in mm; `affine` (4, 4) and `shape` (3,) are of the volume they are voxels of.
+    spec : {adapter, path, key, dims, stimulus_id, neuroid: {label: {key | value | path}}, session, run, time, over_time,
+        affine, shape}. `dims` names the dimensions of the array in its own order: stimulus, repeat (optional) and neuroid, or
+        presentation and neuroid; and perhaps time. Rows along `stimulus` are in the order of the stimulus table; NaN over all
+        neuroids is a presentation that did not happen. `time` is {key} (starts or edges of bins, in s after the stimulus) or
+        {start, step}; `over_time` says what a longer bin would hold, the sum or the mean. The neuroids' x, y and z are in mm;
+        `affine` (4, 4) and `shape` (3,) are of the volume they are voxels of.
     root : the data set's folder.
     stimuli_table : the subject's stimulus set; its `stimulus_id` column is used.
 
     Returns
     -------
-    Dataset with `response` (presentation, neuroid) float32, coords stimulus_id, repeat, session, run and neuroid_id, x, y, z
-    and every label; attrs affine and shape as JSON where they are given.
+    Dataset with `response` (presentation, neuroid[, time]) float32, read when it is indexed where the file can be sliced;
+    coords stimulus_id, repeat, session, run and neuroid_id, x, y, z and every label, time and time_end (s); attrs affine and
+    shape as JSON where they are given, over_time where there is time.
 
     Raises
     ------
@@ -43,29 +53,28 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     """
     where, ids = f"subject array {spec['path']}", stimuli_table["stimulus_id"].to_numpy(dtype=str)
     _check_suffix(spec, where)
-    values = _numbers(read_array(root, spec["path"], spec.get("key"), where), where)
-    values = _ordered(values, spec["dims"], where)
-    if values.ndim == 3:
-        values, shown, cell = _unfold(values, ids, where)
-    else:
-        shown, cell = _shown(spec, root, ids, len(values), where), np.arange(len(values))
-    occurred = np.isfinite(values).any(axis=1)
-    if not occurred.any():
+    source = open_response(root, spec["path"], spec.get("key"), where)
+    axes = Axes(trailing(source, len(spec["dims"])) if spec["adapter"] == "mat" else source, spec["dims"], where)
+    shown = _shown(spec, root, ids, axes, where)
+    kept = np.flatnonzero(axes.occurred())
+    if not len(kept):
         raise DataError(f"{where}: found no finite response, expected some; check 'key' and 'dims'")
     presentation = {
         "stimulus_id": shown,
-        "session": _per_presentation(spec.get("session"), spec, root, cell, "session"),
-        "run": _run_numbers(_per_presentation(spec.get("run"), spec, root, cell, "run")),
+        "session": _per_presentation(spec.get("session"), spec, root, len(shown), "session"),
+        "run": _run_numbers(_per_presentation(spec.get("run"), spec, root, len(shown), "run")),
     }
-    kept = {name: column[occurred] for name, column in presentation.items()}
-    kept["repeat"] = repeat_numbers(kept["stimulus_id"])
+    coords = {name: column[kept] for name, column in presentation.items()}
+    coords["repeat"] = repeat_numbers(coords["stimulus_id"])
+    time, over_time = _time(spec, root, axes, where)
     return xr.Dataset(
-        {"response": (("presentation", "neuroid"), values[occurred].astype(np.float32))},
+        {"response": lazy_response((len(kept), *axes.shape[1:]), lambda rows, columns: axes.read(kept[rows], columns))},
         coords={
-            **{name: ("presentation", column) for name, column in kept.items()},
-            **{name: ("neuroid", column) for name, column in _neuroids(spec, root, values.shape[1]).items()},
+            **{name: ("presentation", column) for name, column in coords.items()},
+            **{name: ("neuroid", column) for name, column in _neuroids(spec, root, axes.shape[1]).items()},
+            **{name: ("time", column) for name, column in time.items()},
         },
-        attrs=_volume(spec, root),
+        attrs=_volume(spec, root) | over_time,
     )
 
 
@@ -77,46 +86,16 @@ def _check_suffix(spec: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _numbers(values: np.ndarray, where: str) -> np.ndarray:
-    if values.dtype.kind not in "buif":
-        raise DataError(f"{where}: found values of type {values.dtype}, expected real numbers; check 'key'")
-    values = values.astype(np.float64) if values.dtype.kind != "f" else values
-    if np.isinf(values).any():
-        raise DataError(
-            f"{where}: found {int(np.isinf(values).sum())} infinite values, expected numbers or NaN; mark them as NaN"
-        )
-    return values
-
-
-def _ordered(values: np.ndarray, dims: Sequence[str], where: str) -> np.ndarray:
-    """`values` transposed to (stimulus, repeat, neuroid) or (presentation, neuroid); a missing repeat axis has length 1."""
-    if values.ndim != len(dims):
-        raise DataError(f"{where}: found an array of shape {values.shape}, expected {len(dims)} dimensions ({', '.join(dims)})")
-    if set(dims) == {"stimulus", "neuroid"}:
-        values, dims = values[..., None], [*dims, "repeat"]
-    form = next((form for form in FORMS if set(form) == set(dims) and len(form) == len(dims)), None)
-    if form is None:
-        raise DataError(
-            f"{where}: found dims {', '.join(dims)}, expected stimulus, neuroid and perhaps repeat, or presentation and neuroid"
-        )
-    if 0 in values.shape:
-        raise DataError(f"{where}: found an empty array of shape {values.shape}, expected at least one value; check 'key'")
-    return values.transpose([list(dims).index(dim) for dim in form])
-
-
-def _unfold(values: np.ndarray, ids: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(stimulus, repeat, neuroid) as presentations, stimulus by stimulus; with the id and the cell of each."""
-    n_stimuli, n_repeats, n_neuroids = values.shape
-    if n_stimuli != len(ids):
-        raise DataError(
-            f"{where}: found {n_stimuli} stimuli, expected {len(ids)} as in the stimulus set; check 'dims' and 'stimuli'"
-        )
-    return values.reshape(-1, n_neuroids), np.repeat(ids, n_repeats), np.arange(n_stimuli * n_repeats)
-
-
-def _shown(spec: Mapping[str, Any], root: Path, ids: np.ndarray, n: int, where: str) -> np.ndarray:
+def _shown(spec: Mapping[str, Any], root: Path, ids: np.ndarray, axes: Axes, where: str) -> np.ndarray:
     """The stimulus id of each presentation."""
-    place = spec.get("stimulus_id")
+    if axes.n_stimuli is not None:
+        if axes.n_stimuli != len(ids):
+            raise DataError(
+                f"{where}: found {axes.n_stimuli} stimuli, expected {len(ids)} as in the stimulus set; "
+                "check 'dims' and 'stimuli'"
+            )
+        return np.repeat(ids, axes.n_repeats)
+    place, n = spec.get("stimulus_id"), axes.shape[0]
     if not place:
         raise DataError(
             f"{where}: dims has presentation but stimulus_id is not given; say {{key: …}}, the id of each presentation"
@@ -132,25 +111,36 @@ def _shown(spec: Mapping[str, Any], root: Path, ids: np.ndarray, n: int, where: 
     return shown
 
 
+def _time(spec: Mapping[str, Any], root: Path, axes: Axes, where: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Coordinates of the bins and the attribute `over_time`; nothing where the array has no time."""
+    if not axes.timed:
+        return {}, {}
+    place, n = spec["time"], axes.shape[2]
+    if place.get("step") is not None:
+        edges = place["start"] + place["step"] * np.arange(n + 1)
+    else:
+        edges = _place(place, spec, root, "time")
+    start, end = time_bins(np.asarray(edges), n, where)
+    return {"time": start, "time_end": end}, {"over_time": str(spec["over_time"])}
+
+
 def _place(place: Mapping[str, Any], spec: Mapping[str, Any], root: Path, what: str) -> np.ndarray:
     """The array that {key | path | column} names, by default in the subject's own file."""
     path = place.get("path") or spec["path"]
     return read_array(root, path, place.get("key") or place.get("column"), f"subject array {spec['path']}, {what}")
 
 
-def _per_presentation(
-    place: Mapping[str, Any] | None, spec: Mapping[str, Any], root: Path, cell: np.ndarray, what: str
-) -> np.ndarray:
+def _per_presentation(place: Mapping[str, Any] | None, spec: Mapping[str, Any], root: Path, n: int, what: str) -> np.ndarray:
     """A label per presentation, from one value for all or from an array with one value per presentation."""
     if not place:
-        return np.full(len(cell), "", dtype="U1")
+        return np.full(n, "", dtype="U1")
     if place.get("value") is not None:
-        return np.full(len(cell), str(place["value"]))
-    dims = [dim for dim in spec["dims"] if dim != "neuroid"]
+        return np.full(n, str(place["value"]))
+    dims = [dim for dim in spec["dims"] if dim not in ("neuroid", "time")]
     values = as_text(_place(place, spec, root, what))
     if values.ndim == 2 and dims == ["repeat", "stimulus"]:
         values = values.T
-    if values.size != len(cell):
+    if values.size != n:
         raise DataError(
             f"subject array {spec['path']}, {what}: found shape {values.shape}, expected one value per {' × '.join(dims)}"
         )
@@ -171,6 +161,8 @@ def _volume(spec: Mapping[str, Any], root: Path) -> dict[str, str]:
     for name, size, kind, cast in (("affine", 16, "buif", float), ("shape", 3, "ui", int)):
         if place := spec.get(name):
             values = _place(place, spec, root, name)
+            if values.dtype.kind == "f" and cast is int and (values == np.round(values)).all():
+                values = values.astype(np.int64)  # MATLAB's numbers are all floating
             if values.size != size or values.dtype.kind not in kind:
                 expected = f"{size} {'numbers' if cast is float else 'whole numbers'}"
                 where = f"subject array {spec['path']}, {name}"

@@ -12,7 +12,9 @@ import xarray as xr
 
 from isocortex.errors import DataError
 from isocortex.recordings.arrays import as_text, read_array
+from isocortex.recordings.neural.bins import bin_edges, time_coords
 from isocortex.recordings.repeats import repeat_numbers
+from isocortex.storage.lazy import lazy_response
 
 BIN = 0.01  # seconds
 CONTRASTS = ("contrast_left", "contrast_right")
@@ -23,31 +25,38 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
 
     Parameters
     ----------
-    spec : {path, window: [start, end]}. The NPZ file `path` holds `spikes` (trials, units, bins), counts in bins of 10 ms from
-        the stimulus on; `brain_area` (units,), acronyms of the Allen atlas; `contrast_left` and `contrast_right` (trials,);
-        `mouse` and `date`. Counts are summed from `start` to `end` seconds after the stimulus.
+    spec : {path, bin}. The NPZ file `path` holds `spikes` (trials, units, bins), counts in bins of 10 ms from the stimulus on;
+        `brain_area` (units,), acronyms of the Allen atlas; `contrast_left` and `contrast_right` (trials,); `mouse` and `date`.
+        `bin` is the width of the recording's bins in seconds, a multiple of 0.01.
     root : the data set's folder.
     stimuli_table : the stimulus set; its columns `contrast_left` and `contrast_right` say which stimulus a trial showed.
 
     Returns
     -------
-    Dataset with `response` (presentation, neuroid) float32, spikes per trial; presentations are the trials in their order, with
-    coords stimulus_id, repeat, session (mouse and date) and run (0); neuroids have neuroid_id, area, mouse and no position.
+    Dataset with `response` (presentation, neuroid, time) float32, spikes per bin; presentations are the trials in their order,
+    with coords stimulus_id, repeat, session (mouse and date) and run (0); neuroids have neuroid_id, area, mouse, no position;
+    `time` and `time_end` are in seconds after the stimulus. A sum over bins is the count of a window.
 
     Raises
     ------
-    DataError for a missing key, wrong shapes or values, a window that is not recorded, or contrasts that are no stimulus.
+    DataError for a missing key, wrong shapes or values, bins that do not fill what was recorded, contrasts of no stimulus.
     """
     where = f"session {spec['path']}"
     spikes = _spikes(spec, root, where)
-    n_trials, n_units, _ = spikes.shape
-    counts = spikes[:, :, _bins(spec.get("window") or (0.0, 0.4), spikes.shape[2], where)].sum(axis=2, dtype=np.int64)
+    n_trials, n_units, n_bins = spikes.shape
+    step = _step(spec.get("bin") or BIN, n_bins, where)
+    shape = (n_trials, n_units, n_bins // step)
+
+    def read(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        part = spikes[np.ix_(rows, columns)].reshape(len(rows), len(columns), -1, step)
+        return part.sum(axis=3, dtype=np.int64)
+
     left, right = (_column(spec, root, name, n_trials, "trial", where).astype(np.float64) for name in CONTRASTS)
     shown = _shown(left, right, stimuli_table, where)
     mouse, date = (str(as_text(read_array(root, spec["path"], name, where))) for name in ("mouse", "date"))
     nowhere = np.full(n_units, np.nan)
     return xr.Dataset(
-        {"response": (("presentation", "neuroid"), counts.astype(np.float32))},
+        {"response": lazy_response(shape, read)},
         coords={
             "stimulus_id": ("presentation", shown),
             "repeat": ("presentation", repeat_numbers(shown)),
@@ -57,7 +66,9 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
             "area": ("neuroid", as_text(_column(spec, root, "brain_area", n_units, "unit", where))),
             "mouse": ("neuroid", np.full(n_units, mouse)),
             **dict.fromkeys(("x", "y", "z"), ("neuroid", nowhere)),
+            **time_coords(bin_edges((0.0, n_bins * BIN), step * BIN)),
         },
+        attrs={"over_time": "sum"},
     )
 
 
@@ -71,14 +82,14 @@ def _spikes(spec: Mapping[str, Any], root: Path, where: str) -> np.ndarray:
     return spikes
 
 
-def _bins(window: Any, n_bins: int, where: str) -> slice:
-    """The bins within a window in seconds."""
-    start, end = (round(float(edge) / BIN) for edge in window)
-    if not 0 <= start < end <= n_bins:
+def _step(width: float, n_bins: int, where: str) -> int:
+    """How many of the file's bins make one of `width` seconds."""
+    step = round(float(width) / BIN)
+    if step < 1 or n_bins % step:
         raise DataError(
-            f"{where}: window is {list(window)} s, expected within [0, {n_bins * BIN:g}], which was recorded; correct window"
+            f"{where}: bin is {width:g} s, expected a width that fills the {n_bins * BIN:g} s that were recorded; correct bin"
         )
-    return slice(start, end)
+    return step
 
 
 def _column(spec: Mapping[str, Any], root: Path, key: str, n: int, what: str, where: str) -> np.ndarray:

@@ -52,8 +52,8 @@ def _drawing(method: str, classes: list[str], counts: np.ndarray, several: bool)
     ax.set_xlabel("decoded label", fontsize=11.5, color=MUTED)
     ax.set_title(method_label(method), color=INK)
     caption = (
-        f"{method_label(method)}: labels decoded from the region while their stimuli were held out, as shares of the stimuli "
-        f"of each true label{', all subjects together' if several else ''}. The mean of the diagonal is "
+        f"{method_label(method)}: labels decoded from responses that no fit has seen, as shares of "
+        f"each true label{', all subjects together' if several else ''}. The mean of the diagonal is "
         f"{'about ' if several else ''}the balanced accuracy."
     )
     found = "; ".join(f"{name} {percent(share)}" for name, share in zip(classes, np.diag(shares), strict=True))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from isocortex.inference.verdict import Verdict
 
 SIDE, TOP, LEFT, GAP, WIDTH, LARGEST = 382, 34, 96, 36, 944, 240
-_COLUMNS = ("stimulus_id", "digest", "path", "row", "caption")
+_COLUMNS = ("stimulus_id", "digest", "near", "path", "row", "caption")
 
 
 def ranks(pairs: np.ndarray) -> np.ndarray:

@@ -36,6 +36,7 @@ from isocortex.study.options.mapping import IDENTIFIERS, Identify, Searchlight, 
 from isocortex.study.options.models import SOURCES, SOURCES_WITH_WEIGHTS
 from isocortex.study.options.regions import Inference, Region, Splits
 from isocortex.study.options.space import SPACES, Space
+from isocortex.study.options.time import Time
 
 __all__ = [
     "CLASSIFIERS",
@@ -75,6 +76,7 @@ class StudyOptions(Options):
     regions: dict[Any, Region | None] | Literal["all"] = "all"
     models: Annotated[dict[Any, dict[str, Any]], Field(min_length=1)]
     splits: Splits = Splits()
+    time: Time | None = None
     encode: Encode = Encode(ridge=Ridge())
     readout: Readout = Readout()
     decode: dict[Any, Decoder] = {}

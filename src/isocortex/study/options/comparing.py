@@ -10,6 +10,7 @@ from isocortex.study.options.base import Fraction, Options
 
 Dissimilarity = Literal["correlation", "euclidean", "cosine", "mahalanobis", "crossnobis", "poisson", "poisson_cv"]
 Shrinkage = Literal["shrinkage_diag", "shrinkage_eye", "diag", "full", "none"]
+Fewest = Annotated[int, Field(ge=10, strict=True)]
 
 
 class Rsa(Options):
@@ -17,7 +18,7 @@ class Rsa(Options):
 
     `rdm` is the brain's; models have no noise, and get Euclidean distances where the brain's are Mahalanobis, crossnobis or
     Poisson. `model`: one layer `selected`, a non-negative `weighted` sum of all layers' RDMs, or an `interpolated` one of two
-    neighbours, fitted on other stimuli and subjects than are scored.
+    neighbours, fitted on other stimuli and subjects than are scored. At most `max_stimuli` are taken, drawn at random.
     """
 
     rdm: Dissimilarity = "correlation"
@@ -26,6 +27,7 @@ class Rsa(Options):
     ] = "rho_a"
     noise: Shrinkage = "shrinkage_diag"
     model: Literal["selected", "weighted", "interpolated"] = "selected"
+    max_stimuli: Fewest = 2000
 
 
 class Trsa(Options):
@@ -42,6 +44,7 @@ class Trsa(Options):
     step: Annotated[float, Field(ge=0.05, le=0.5, strict=True)] = 0.2
     compare: Literal["pearson", "cosine"] = "pearson"
     noise: Shrinkage = "shrinkage_diag"
+    max_stimuli: Fewest = 2000
 
 
 class GeodesicRsa(Options):
@@ -52,10 +55,10 @@ class GeodesicRsa(Options):
     share: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.2
     compare: Literal["pearson", "cosine"] = "pearson"
     noise: Shrinkage = "shrinkage_diag"
+    max_stimuli: Fewest = 2000
 
 
 Share = Annotated[float, Field(gt=0, le=1, strict=True)]
-Fewest = Annotated[int, Field(ge=10, strict=True)]
 
 
 class Ricci(Options):

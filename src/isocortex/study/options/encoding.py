@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from isocortex.study.options.base import Count, Options, Positive, Seed
+from isocortex.study.options.base import Count, Number, Options, Positive, Seed
 from isocortex.study.options.readouts import Factorized, Fwrf, Gaussian, Linear, Semantic
 
 
@@ -73,12 +73,16 @@ class Readout(Options):
 class Decoder(Options):
     """Decoder: responses, or a model's layers, → the labels of a column of the stimulus table.
 
-    `folds`: single stimuli, whole `groups`, or blocks of time. `penalty`: what is tried, in units of a pattern's mean square.
+    `unit`: responses averaged over repeats, or single presentations, of which a region has some and no model has any. `above`:
+    the target is a number, and what is decoded is whether it is above this one. `folds`: single stimuli, whole `groups`, blocks
+    of time, or, for comparison only, presentations at random. `penalty`: what is tried, in units of a pattern's mean square.
     """
 
     target: StrictStr
     classifier: Literal["logistic", "ridge", "lda"] = "logistic"
-    folds: Literal["stimulus", "grouped", "blocked"] = "stimulus"
+    unit: Literal["stimulus", "presentation"] = "stimulus"
+    above: Annotated[Number, Field(allow_inf_nan=False)] | None = None
+    folds: Literal["stimulus", "grouped", "blocked", "random"] = "stimulus"
     groups: StrictStr | None = None
     penalty: Literal["auto"] | Annotated[list[Positive], Field(min_length=1)] = "auto"
 
@@ -86,8 +90,10 @@ class Decoder(Options):
     def _fits_together(self) -> Decoder:
         if self.folds == "grouped" and self.groups is None:
             raise ValueError("groups: missing; folds: grouped needs the column whose values are held out together")
-        if self.folds == "stimulus" and self.groups is not None:
-            raise ValueError(f"groups: found {self.groups!r} with folds: stimulus, expected folds: grouped or blocked")
+        if self.folds in ("stimulus", "random") and self.groups is not None:
+            raise ValueError(f"groups: found {self.groups!r} with folds: {self.folds}, expected folds: grouped or blocked")
+        if self.folds == "random" and self.unit != "presentation":
+            raise ValueError("folds: found random with unit: stimulus, expected unit: presentation, or folds: stimulus")
         if self.classifier == "lda" and self.penalty != "auto":
             raise ValueError("penalty: found with classifier: lda, which sets its own shrinkage; leave it out")
         return self

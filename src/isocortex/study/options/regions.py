@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictStr, model_validator
+from pydantic import Field, StrictBool, StrictStr, model_validator
 
 from isocortex.study.options.base import Fraction, Options, Seed
+from isocortex.study.options.places import Placed
 
 
-class Region(Options):
-    """A named set of neuroids: by default the data set's region of that name."""
+class Region(Placed):
+    """A named set of neuroids: the data set's region of that name, or of another (`of`), or of several together (`any_of`).
+
+    What else is given cuts it: values of coordinates (`where`), a mask, labels of an atlas, spheres, bounds. Where that is
+    given alone, it is cut out of all neuroids.
+    """
 
     label: StrictStr | None = None
     of: StrictStr | None = None
     any_of: Annotated[list[StrictStr], Field(min_length=1)] | None = None
-    where: dict[StrictStr, Annotated[list[StrictStr], Field(min_length=1)]] | None = None
     min_reliability: Fraction | None = None
     encode: dict[str, Any] | None = None
     readout: dict[str, Any] | None = None
@@ -24,17 +28,21 @@ class Region(Options):
 
     @model_validator(mode="after")
     def _one_way(self) -> Region:
-        if sum(way is not None for way in (self.of, self.any_of, self.where)) > 1:
-            raise ValueError("give at most one of of, any_of, where")
+        if self.of is not None and self.any_of is not None:
+            raise ValueError("give at most one of of, any_of")
         return self
 
 
 class Splits(Options):
-    """Which stimuli are held out; test: 0 means cross-validation over all stimuli."""
+    """Which stimuli are held out; test: 0 means cross-validation over all stimuli.
+
+    `groups`: label columns whose values stay together. `near_duplicates`: whether pictures that are nearly the same do.
+    """
 
     test: Fraction = 0.2
     folds: Annotated[int, Field(ge=2, le=1000, strict=True)] = 5
-    groups: StrictStr | None = None
+    groups: StrictStr | Annotated[list[StrictStr], Field(min_length=1)] | None = None
+    near_duplicates: StrictBool = True
     seed: Seed = 0
     kind: Literal["stimulus", "blocked", "run"] = "stimulus"
     gap: Annotated[int, Field(ge=0, strict=True)] = 0

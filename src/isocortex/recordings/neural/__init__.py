@@ -1,0 +1,1 @@
+"""Spikes and signals around the onset of stimuli."""
