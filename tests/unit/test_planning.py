@@ -157,3 +157,12 @@ def test_features_are_planned_from_the_entry_and_then_from_what_ran(tmp_path: Pa
     assert planned(given).features == exact.features
     assert planned(given).bytes == exact.bytes
     assert np.isfinite(exact.seconds)
+
+
+def test_rdms_are_planned_for_the_stimuli_that_are_drawn() -> None:
+    from isocortex.planning.comparisons import _rdms
+
+    metrics = {"rsa": {"max_stimuli": 2000}, "trsa": {"max_stimuli": 500, "thresholds": [0.2, 0.8], "step": 0.05}}
+    of = {n: _rdms(planning.Shapes(n, 100, 1, 3, 10, 2, 1, 5, 1000, 0.2), metrics) for n in (400, 2000, 10_000)}
+    assert of[10_000] == of[2000]
+    assert of[400].seconds < of[2000].seconds

@@ -30,9 +30,14 @@ def _variants(options: dict[str, Any]) -> float:
     return levels * (levels - 1) / 2 if options["thresholds"] == "nested" else 3.0
 
 
+def _pairs(n: int) -> float:
+    return n * (n - 1) / 2
+
+
 def _rdms(s: Shapes, metrics: dict[str, dict[str, Any]]) -> Cost:
-    pairs = s.stimuli * (s.stimuli - 1) / 2
-    flops = sum(_variants(m) for m in metrics.values()) * pairs * s.subjects * (20 * s.draws * s.layers + 40_000)
+    of = {name: _pairs(min(s.stimuli, m["max_stimuli"])) for name, m in metrics.items()}
+    pairs = max(of.values())
+    flops = sum(_variants(m) * of[name] for name, m in metrics.items()) * s.subjects * (20 * s.draws * s.layers + 40_000)
     return Cost(START["numpy"] + flops / (FLOPS / 10), BASE_MB["numpy"] + mb(pairs, 200), mb(pairs, 2))
 
 

@@ -18,6 +18,7 @@ from isocortex.recordings.windows import in_window, window_bins
 NO_RESPONSE, CONSTANT = "no valid response", "constant"
 POSITION = ("x", "y", "z")
 VOLUME = ("affine", "shape")  # of the volume that neuroids are voxels of, as JSON
+CARRIED = (*VOLUME, "space", "unit")  # what a recording says of itself and a region keeps
 
 
 class EmptyRegionError(DataError):
@@ -105,7 +106,8 @@ def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
     (neuroid; of the averaged response, from repeats of the training stimuli, NaN with one repeat), coords stimulus_id,
     first_shown (place of the first presentation in the recording), session and run (where no stimulus was shown in more than
     one), neuroid_id and all others of the neuroids; attrs set, n_dropped, dropped {reason: count}, dropped_ids {reason: ids},
-    and of a response in time time_start, time_end (s) and n_bins.
+    of a response in time time_start, time_end (s) and n_bins, and what the recording says of itself: affine, shape, space, unit
+    and as dropped_before {reason: count} what was left out of it when it was read.
 
     Raises
     ------
@@ -155,7 +157,7 @@ def build_patterns(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
             "reliability_stimuli": "all" if selection.train is None else "training",
             "n_reliability_stimuli": len(train),
             **_times(recording, selection),
-            **{name: recording.attrs[name] for name in VOLUME if name in recording.attrs},
+            **_carried(recording),
         },
     )
 
@@ -184,6 +186,12 @@ def _parts_of_time(recording: xr.Dataset, places: np.ndarray) -> dict[str, tuple
             values = np.append(recording[name].to_numpy().astype(str), "")
             found[f"trial_{name}"] = (("stimulus", "repeat"), values[places])  # -1 is the last: none
     return found
+
+
+def _carried(recording: xr.Dataset) -> dict[str, Any]:
+    """What the recording says of itself, as attributes."""
+    said = {name: recording.attrs[name] for name in CARRIED if name in recording.attrs}
+    return said | ({"dropped_before": recording.attrs["dropped"]} if recording.attrs.get("dropped") else {})
 
 
 def _times(recording: xr.Dataset, selection: Selection) -> dict[str, Any]:
@@ -258,6 +266,7 @@ def build_rdm(recording: xr.Dataset, selection: Selection) -> xr.Dataset:
             "dropped_ids": "{}",
             "reliability": reliable,
             "note": str(told.get("note", "")),
+            **_carried(recording),
         },
     )
 

@@ -93,7 +93,8 @@ def settings(region: Region) -> list[tuple[str, str]]:
 
 def _near(region: Region) -> str:
     """How many stimuli of each set show nearly the same picture as another, and whether these share a fold; "" for none."""
-    counts = {name: int((table["near"].astype(str) != "").sum()) for name, table in region.stimuli.items() if "near" in table}
+    tables = {name: table for name, table in region.stimuli.items() if "near" in table}
+    counts = {name: sum(bool(first) for first in table["near"].tolist()) for name, table in tables.items()}
     share = (region.options.get("splits") or {}).get("near_duplicates", True)
     said = [f"{count} of {len(region.stimuli[name])} stimuli of {name}" for name, count in counts.items() if count]
     fold = "which share a fold with the other" if share else "which are divided like others"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from isocortex.reporting.formatting import count, span
+from isocortex.reporting.formatting import count, number, span
 from isocortex.reporting.region import ALL, Region, Row
 from isocortex.reporting.tables import Cell, Column, Line, Table, figure, from_json, words
 from isocortex.reporting.vocabulary import method_label
@@ -14,18 +15,21 @@ from isocortex.reporting.vocabulary import method_label
 
 def recording_table(region: Region) -> Table:
     """What was measured of this region, and what was left out, per subject; absent subjects too."""
-    lines = [Line(_recorded(region, subject)) for subject in region.subjects]
+    told = {subject: _told(region.brain.children[subject].attrs) for subject in region.subjects}
+    more = any(told.values())
+    lines = [Line((*_recorded(region, subject), *[words(told[subject] or "–")] * more)) for subject in region.subjects]
     for subject, reason in from_json(region.brain.attrs.get("absent"), {}).items():
-        lines.append(Line((words(subject), *[words("–")] * 6, words(f"absent: {reason}")), "aside"))
+        lines.append(Line((words(subject), *[words("–")] * 6, words(f"absent: {reason}"), *[words("–")] * more), "aside"))
     columns = (
         Column("subject", numeric=False),
         Column("stimulus set", numeric=False),
         Column("stimuli"),
         Column("repeats", about="presentations averaged, fewest to most"),
         Column("neuroids kept"),
-        Column("median reliability", about="of the averaged response"),
+        Column("median reliability", about="of the averaged response, or of the RDM"),
         Column("dropped"),
         Column("why", numeric=False),
+        *[Column("known of it", numeric=False, about="what the recording says of itself")] * more,
     )
     return Table("table-recording", "The recording of this region, and what was left out of it", columns, tuple(lines))
 
@@ -33,7 +37,7 @@ def recording_table(region: Region) -> Table:
 def _recorded(region: Region, subject: str) -> tuple[Cell, ...]:
     node = region.brain.children[subject].to_dataset()
     repeats = node["n_repeats"].values.astype(int) if "n_repeats" in node else np.zeros(0, int)
-    known = node["reliability"].values if "reliability" in node else np.zeros(0)
+    known = node["reliability"].values if "reliability" in node else np.atleast_1d(node.attrs.get("reliability", np.nan))
     known = known[np.isfinite(known)]
     dropped = from_json(node.attrs.get("dropped"), {})
     reasons = "; ".join(f"{count(size)} {reason}" for reason, size in dropped.items() if size)
@@ -48,6 +52,25 @@ def _recorded(region: Region, subject: str) -> tuple[Cell, ...]:
         figure(node.attrs.get("n_dropped"), count),
         words(reasons or "nothing dropped"),
     )
+
+
+OVER_TIME = {"sum": "summed", "mean": "averaged"}
+
+
+def _told(attrs: Mapping[Any, Any]) -> str:
+    """What a recording says of itself: the window of its responses, their unit and space, how it was made, what it lacks."""
+    said = []
+    if attrs.get("n_bins"):
+        start, end = (number(attrs[name]) for name in ("time_start", "time_end"))
+        over = f"{OVER_TIME[attrs['over_time']]} over {count(attrs['n_bins'])} bins, " if attrs["n_bins"] > 1 else ""
+        said.append(f"responses {over}{start} to {end} s after the onset")
+    said += [f"{name} {attrs[name]}" for name in ("unit", "space") if attrs.get(name)]
+    if attrs.get("note"):
+        said.append(str(attrs["note"]))
+    before = [f"{count(size)} {reason}" for reason, size in from_json(attrs.get("dropped_before"), {}).items() if size]
+    if before:
+        said.append(f"left out when it was read: {', '.join(before)}")
+    return "; ".join(said)
 
 
 def notes(region: Region) -> list[tuple[str, str]]:

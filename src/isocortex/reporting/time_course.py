@@ -87,16 +87,22 @@ def _significant(region: Region, method: str) -> list[str]:
         by_source.setdefault(row["model"], []).append(row)
     said = []
     for model, rows in by_source.items():
-        found = [row for row in rows if not is_missing(row.get("q_region")) and row["q_region"] < SIGNIFICANT]
+        # Where the region itself cannot be told from noise, a small q is no finding about a model.
+        told = [row for row in rows if not is_missing(row.get("q_region")) and not _silent(row)]
+        found = [row for row in told if row["q_region"] < SIGNIFICANT]
         where = listing([window_text(row) for row in found]) + f"{THIN}ms" if found else "no window"
         said.append(f"{source(region, model)}: {where}")
     return [f"{method_label(method)}, q below {SIGNIFICANT:g} over windows and models: {'; '.join(said)}."] if said else []
 
 
 def _without_signal(region: Region, method: str) -> list[str]:
-    rows = [row for row in course_rows(region, method) if "no reliable signal" in (row.get("note") or "")]
+    rows = [row for row in course_rows(region, method) if _silent(row)]
     silent = list(dict.fromkeys(window_text(row) for row in rows))
     return [f"{method_label(method)}: the region has no reliable signal at {listing(silent)}{THIN}ms."] if silent else []
+
+
+def _silent(row: Row) -> bool:
+    return "no reliable signal" in (row.get("note") or "")
 
 
 def _not_computed(region: Region) -> list[str]:

@@ -13,11 +13,12 @@ from isocortex.errors import DataError
 from isocortex.storage.hdf5 import open_hdf5, open_netcdf
 from isocortex.storage.matlab import open_mat
 
+SHOWN = 20  # keys that a message lists; an NWB file has hundreds
 LOCAL_HEADER = 30  # bytes of a ZIP member's fixed header; the lengths of its name and extra field stand in the last four
 
 
 def open_array(path: Path | str, key: str | None = None) -> Any:
-    """An array-like (`shape`, `dtype`, slicing by rows) in a .npz, .npy, .zarr, netCDF, HDF5 or MAT file.
+    """An array-like (`shape`, `dtype`, slicing by rows) in a .npz, .npy, .zarr, netCDF, HDF5 (NWB) or MAT file.
 
     Members of an .npz that are stored uncompressed, and .npy files, are memory-mapped; Zarr, netCDF, HDF5 and MAT files of
     version 7.3 are read by slices, those of version 5 a variable at a time. `key` is a name: `group/name` in HDF5,
@@ -48,7 +49,9 @@ def _choose(path: Path, key: str | None, keys: list[str]) -> str:
     if key is None and len(keys) == 1:
         return keys[0]
     if key is None or key not in keys:
-        raise DataError(f"{path}: found keys {', '.join(sorted(keys)) or 'none'}, expected {key!r}; set key: to one of them")
+        more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+        found = ", ".join(sorted(keys)[:SHOWN]) or "none"
+        raise DataError(f"{path}: found keys {found}{more}, expected {key!r}; set key: to one of them")
     return key
 
 
@@ -112,6 +115,6 @@ OPENERS: dict[str, Callable[[Path, str | None], Any]] = {
     ".npz": _open_npz,
     ".zarr": _open_zarr,
     ".nc": _open_netcdf,
-    **dict.fromkeys((".h5", ".hdf5", ".hdf"), _open_hdf5),
+    **dict.fromkeys((".h5", ".hdf5", ".hdf", ".nwb"), _open_hdf5),
     ".mat": _open_mat,
 }

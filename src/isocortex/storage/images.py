@@ -16,11 +16,14 @@ from PIL import Image, UnidentifiedImageError
 from isocortex.errors import DataError
 from isocortex.storage.arrays import open_array
 
+# Files of arrays whose rows are pictures.
+ROWS = (".npz", ".npy", ".h5", ".hdf5", ".hdf", ".nwb")
+
 
 class ImageReader:
     """Reads pictures below `root`, keeping archives open between reads (a context manager); several threads may read at once.
 
-    A path is 'folder/file.jpg', 'images.zip!member.jpg', 'f.npz!key' with a row, or 'f.npy' with a row.
+    A path is 'folder/file.jpg', 'images.zip!member.jpg', or with a row 'f.npy', 'f.npz!key' or 'f.hdf5!group/key' (NWB too).
     """
 
     def __init__(self, root: Path | str) -> None:
@@ -43,7 +46,7 @@ class ImageReader:
         container, _, member = path.partition("!")
         if not path:
             raise DataError(f"{self.root}: a stimulus has no image path; this model needs images, use precomputed or labels")
-        if container.endswith((".npz", ".npy", ".hdf5")):
+        if container.endswith(ROWS):
             return self._read_row(path, container, member or None, row)
         return self._read_file(path, container, member)
 

@@ -353,7 +353,7 @@ def test_a_bootstrap_draws_what_belongs_together() -> None:
             r"found 1 fold \(grouped\), expected at least 2",
         ),
         (lambda x: decode_cv(x, ["a", "b"] * 20, "svm"), "classifier, found 'svm', expected one of"),
-        (lambda x: decode_cv(x, ["a", "b"] * 20, kind="random"), "folds, found 'random', expected one of"),
+        (lambda x: decode_cv(x, ["a", "b"] * 20, kind="shuffled"), "folds, found 'shuffled', expected one of"),
         (lambda x: decode_cv(x, ["a", "b"] * 20, "ridge", penalties=[0.0]), "expected positive numbers"),
         (lambda x: decode_cv(x, ["a", "b"] * 20, "lda", penalties=[1.0]), "which sets its own shrinkage"),
         (lambda x: decode_cv(x, ["a", "b"]), r"found x \(40, 4\) and 2 labels, expected \(stimuli, features\)"),

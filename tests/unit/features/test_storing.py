@@ -243,7 +243,8 @@ def test_memory_does_not_grow_with_the_number_of_stimuli(tmp_path):
     tracemalloc.start()
     try:
         peak(16)  # what is imported and cached once
-        small, large = peak(100), peak(500)
+        # How far the images are ahead of the model is a matter of timing, so that one short run may not show its peak.
+        small, large = max(peak(n) for n in (98, 99, 100)), peak(500)
     finally:
         tracemalloc.stop()
     block = 8 * 20_000 * 4

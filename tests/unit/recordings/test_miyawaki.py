@@ -18,7 +18,7 @@ from isocortex.recordings.fmri.events import labels_of_volumes
 from isocortex.recordings.stimuli import make_table
 from isocortex.storage.images import ImageReader, image_digest
 from isocortex.study import Study
-from isocortex.study.adapters.nifti import Events
+from isocortex.study.adapters.glm import Events
 from isocortex.study.datasets import StimulusSet
 
 SHAPE, TR, VOLUMES, BASE = (4, 3, 2), 2.0, 30, 10_000

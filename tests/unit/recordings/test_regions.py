@@ -178,6 +178,18 @@ def test_the_rdm_of_a_region(region, anywhere):
     assert found.attrs["dropped"] == "{}"
 
 
+def test_what_a_recording_says_of_itself_is_kept():
+    said = {"space": "MNI152NLin6Asym", "unit": "V", "dropped": json.dumps({"bad channels": 2})}
+    for found in (
+        build_patterns(recording().assign_attrs(said), selection()),
+        build_rdm(rdms().assign_attrs(said), selection(region="IT", anywhere=[{}])),
+    ):
+        assert (found.attrs["space"], found.attrs["unit"]) == ("MNI152NLin6Asym", "V")
+        assert json.loads(found.attrs["dropped_before"]) == {"bad channels": 2}
+        assert "bad channels" not in found.attrs["dropped"]
+    assert not {"space", "unit", "dropped_before"} & build_patterns(recording(), selection()).attrs.keys()
+
+
 def test_rdm_refusals():
     with pytest.raises(EmptyRegionError, match=r'no region fits {"region": \["V4"\]} \(found {"region": \["EVC", "IT"\]}\)'):
         build_rdm(rdms(), selection(region="V4", anywhere=[{}]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -89,6 +90,17 @@ def test_images_of_a_folder_and_of_an_array_are_the_same(tmp_path):
     assert from_array["path"].tolist() == ["f.npz!images"] * 2
     assert from_array["row"].tolist() == [0, 1]
     np.testing.assert_array_equal(read_image(tmp_path, "f.npz!images", 1), images[1])
+
+
+def test_images_may_be_rows_of_an_array_in_a_group(tmp_path):
+    images, key = np.stack([np.full((4, 5), value, dtype=np.uint8) for value in (7, 9)]), "stimulus/templates/scenes/data"
+    with h5py.File(tmp_path / "a.nwb", "w") as file:
+        file[key], file["other"] = images, [1, 2]
+    found = table(tmp_path, n=2, images={"path": "a.nwb", "key": key})
+    assert found["stimulus_id"].tolist() == ["0", "1"]
+    assert found["path"].tolist() == [f"a.nwb!{key}"] * 2
+    assert found["row"].tolist() == [0, 1]
+    assert found["digest"].tolist() == [image_digest(np.repeat(image[:, :, None], 3, axis=2)) for image in images]
 
 
 def test_a_csv_names_images_captions_and_labels(tmp_path):

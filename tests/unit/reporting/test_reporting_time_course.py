@@ -126,3 +126,13 @@ def test_the_stage_reads_the_tables_of_all_windows(tmp_path: Path) -> None:
     report.run(spec, "cpu")
     page = Path(spec["output"]).read_text(encoding="utf-8")
     assert "deep: 50–100 and 100–150\u202fms; shallow: no window" in page
+
+
+def test_a_small_q_is_no_finding_where_the_region_is_noise(region: Region) -> None:
+    course = [dict(one) for one in region.course]
+    for one in course:
+        if one["time_start"] == 0.05:
+            one["note"] = "no reliable signal: the ceiling is not above its null"
+    said = [text.replace("\u202f", " ") for text in sentences(dataclasses.replace(region, course=course))]
+    assert said[1] == "Ridge encoding, q below 0.05 over windows and models: deep: 100–150 ms; shallow: no window."
+    assert said[2] == "Ridge encoding: the region has no reliable signal at 0–50 and 50–100 ms."

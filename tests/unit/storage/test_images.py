@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,6 +32,32 @@ def test_the_same_picture_from_a_file_an_archive_and_an_array(tmp_path, pixels):
         assert image.dtype == np.uint8
         np.testing.assert_array_equal(image, pixels)
     assert len({image_digest(image) for image in found}) == 1
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".hdf5", ".hdf", ".nwb"])
+def test_rows_of_an_array_in_a_group_are_pictures(tmp_path, pixels, suffix):
+    key = "stimulus/templates/scenes_image_stack/data"
+    other = pixels[::-1].copy()
+    with h5py.File(tmp_path / f"a{suffix}", "w") as file:
+        file[key] = np.stack([pixels, other])
+        file["stimulus/grey"] = pixels[None, :, :, 0].astype(np.float32)
+        file["session"] = "text"
+    with ImageReader(tmp_path) as reader:
+        np.testing.assert_array_equal(reader.read(f"a{suffix}!{key}", 0), pixels)
+        np.testing.assert_array_equal(reader.read(f"a{suffix}!{key}", 1), other)
+        np.testing.assert_array_equal(reader.read(f"a{suffix}!stimulus/grey", 0), pixels[:, :, [0, 0, 0]])
+        with pytest.raises(DataError, match=r"found 2 rows, row 2 asked for"):
+            reader.read(f"a{suffix}!{key}", 2)
+        with pytest.raises(DataError, match=rf"a{suffix}: found keys session, stimulus/grey, stimulus/.*, expected 'no'; set"):
+            reader.read(f"a{suffix}!no", 0)
+
+
+def test_a_message_lists_some_of_many_keys(tmp_path):
+    with h5py.File(tmp_path / "a.nwb", "w") as file:
+        for number in range(23):
+            file[f"k{number:02d}"] = [0]
+    with pytest.raises(DataError, match=r"found keys k00, k01, .*, k19 and 3 more, expected None; set key: to one of them"):
+        open_array(tmp_path / "a.nwb")
 
 
 def test_grey_becomes_three_equal_channels(tmp_path, pixels):

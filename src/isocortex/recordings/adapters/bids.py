@@ -13,6 +13,7 @@ import xarray as xr
 from isocortex.errors import DataError
 from isocortex.recordings.adapters import ADAPTERS
 from isocortex.recordings.fmri.bids_names import BidsFile, files_of, files_of_all, inherited, listed, matching, the_one
+from isocortex.recordings.fmri.confounds import chosen_columns
 from isocortex.recordings.paths import bind, inside
 
 EXTENSIONS = {"volume": "nii.gz", "surface": "func.gii", "cifti": "dtseries.nii"}
@@ -147,23 +148,8 @@ def _confounds(
             f"{where}: no *_desc-confounds_timeseries.tsv in {spec['derivatives']}; fetch it, or leave confounds out"
         )
     path = the_one(tables, where, "the confounds").path
-    columns = options.get("columns") or _strategy(options, files, where)
+    columns = options.get("columns") or chosen_columns(options, files, where)
     return {"path": path, "columns": columns}
-
-
-def _strategy(options: Mapping[str, Any], files: Sequence[Path], where: str) -> list[str]:
-    """The columns that `nilearn.interfaces.fmriprep.load_confounds` chooses."""
-    from nilearn.interfaces.fmriprep import load_confounds
-
-    given = {name: options[name] for name in ("motion", "wm_csf", "global_signal", "compcor", "n_compcor")}
-    names = [str(file) for file in files]
-    try:
-        table, _ = load_confounds([names] if len(names) > 1 else names[0], tuple(options["strategy"]), demean=False, **given)
-    except (ValueError, OSError, KeyError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise DataError(f"{where}: confounds of {', '.join(options['strategy'])} not found ({text}); name columns") from error
-    first: Any = table[0] if isinstance(table, list) else table
-    return [str(name) for name in first.columns]
 
 
 def _seconds(bold: BidsFile, root: Path, described_by: BidsFile | None, where: str) -> float | None:

@@ -13,7 +13,7 @@ import xarray as xr
 from isocortex.errors import DataError
 from isocortex.recordings.fmri.grayordinates import Grayordinates, check_same, labels_on, open_grayordinates
 from isocortex.recordings.fmri.presentations import side_by_side
-from isocortex.recordings.fmri.runs import parts_of
+from isocortex.recordings.fmri.runs import parts_of, source_of
 from isocortex.recordings.fmri.surfaces import read_positions
 from isocortex.recordings.paths import inside
 
@@ -48,8 +48,12 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     for item, (_, other) in zip(items[1:], opened[1:], strict=True):
         check_same(other, grid, f"CIFTI {item['path']}")
     keep = _kept(spec, root, grid, where)
-    parts = parts_of(spec, root, stimuli_table, [frames for frames, _ in opened], keep, where)
-    result = side_by_side(parts, len(keep), stimuli_table["stimulus_id"].astype(str).tolist(), where)
+    known, kind = stimuli_table["stimulus_id"].astype(str).tolist(), "estimates" if spec.get("betas") else "run"
+    sources = [
+        source_of(frames, keep, [root / item["path"]], f"{kind} {item['path']}")
+        for (frames, _), item in zip(opened, items, strict=True)
+    ]
+    result = side_by_side(parts_of(spec, root, known, sources, where), len(keep), known, where)
     neuroids = _neuroids(spec, root, grid)
     result = result.assign_coords({name: ("neuroid", values[keep]) for name, values in neuroids.items()})
     return result.assign_attrs({"space": spec["space"]} if spec.get("space") else {})

@@ -47,15 +47,12 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     period = 1 / float(epochs.info["sfreq"])
     edges = _edges(np.asarray(epochs.times), period, spec, where)
     n = len(shown)
-    session = (spec.get("session") or {}).get("value") or Path(spec["path"]).name.split(".")[0]
-    run = (spec.get("run") or {}).get("value") or ""
     return xr.Dataset(
         {"response": lazy_response((n, len(kept), len(edges) - 1), _reader(epochs, kept, edges, period, spec["baseline"]))},
         coords={
             "stimulus_id": ("presentation", shown),
             "repeat": ("presentation", repeat_numbers(shown)),
-            "session": ("presentation", np.full(n, session)),
-            "run": ("presentation", run_numbers(np.full(n, run))),
+            **_parts_of_time(spec, n),
             **{name: ("neuroid", values) for name, values in coords.items()},
             **time_coords(edges),
         },
@@ -64,6 +61,16 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
             "dropped": json.dumps({"bad channels": len(epochs.info["bads"]), "epochs": lost}),
         },
     )
+
+
+def _parts_of_time(spec: Mapping[str, Any], n: int) -> dict[str, tuple[str, np.ndarray]]:
+    """Session and run of `n` presentations: as the entry says them, else the file's name and 0."""
+    session = (spec.get("session") or {}).get("value") or Path(spec["path"]).name.split(".")[0]
+    run = (spec.get("run") or {}).get("value") or ""
+    return {
+        "session": ("presentation", np.full(n, session)),
+        "run": ("presentation", run_numbers(np.full(n, run))),
+    }
 
 
 def _edges(times: np.ndarray, period: float, spec: Mapping[str, Any], where: str) -> np.ndarray:

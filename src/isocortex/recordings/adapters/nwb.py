@@ -37,8 +37,7 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
 
     Raises
     ------
-    DataError for tables, columns or stimuli that are not there, trials without onset, neuroids without region, times that do
-    not rise.
+    DataError for tables, columns or stimuli that are not there, trials without onset, neuroids without region, unsorted times.
     """
     where = f"NWB file {spec['path']}"
     file = inside(root, spec["path"], where)
@@ -53,14 +52,10 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
         else:
             coords, kept, attrs = unit_neuroids(nwb, spec, where)
             over_time, read = "sum", spike_reader(nwb, file, kept, shown.onset, edges, spec["units"]["sort"], where)
-    shape = (len(shown.onset), len(kept), len(edges) - 1)
+    neuroids = {name: ("neuroid", _plain(values)) for name, values in coords.items()}
     return xr.Dataset(
-        {"response": lazy_response(shape, read)},
-        coords={
-            **shown.coords(),
-            **{name: ("neuroid", _plain(values)) for name, values in coords.items()},
-            **time_coords(edges),
-        },
+        {"response": lazy_response((len(shown.onset), len(kept), len(edges) - 1), read)},
+        coords={**shown.coords(), **neuroids, **time_coords(edges)},
         attrs={"over_time": over_time, **attrs},
     )
 

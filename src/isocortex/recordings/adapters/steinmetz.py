@@ -14,7 +14,7 @@ from isocortex.errors import DataError
 from isocortex.recordings.arrays import as_text, read_array
 from isocortex.recordings.neural.bins import bin_edges, time_coords
 from isocortex.recordings.repeats import repeat_numbers
-from isocortex.storage.lazy import lazy_response
+from isocortex.storage.lazy import Read, lazy_response
 
 BIN = 0.01  # seconds
 CONTRASTS = ("contrast_left", "contrast_right")
@@ -45,27 +45,17 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     spikes = _spikes(spec, root, where)
     n_trials, n_units, n_bins = spikes.shape
     step = _step(spec.get("bin") or BIN, n_bins, where)
-    shape = (n_trials, n_units, n_bins // step)
-
-    def read(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        part = spikes[np.ix_(rows, columns)].reshape(len(rows), len(columns), -1, step)
-        return part.sum(axis=3, dtype=np.int64)
-
     left, right = (_column(spec, root, name, n_trials, "trial", where).astype(np.float64) for name in CONTRASTS)
     shown = _shown(left, right, stimuli_table, where)
     mouse, date = (str(as_text(read_array(root, spec["path"], name, where))) for name in ("mouse", "date"))
-    nowhere = np.full(n_units, np.nan)
     return xr.Dataset(
-        {"response": lazy_response(shape, read)},
+        {"response": lazy_response((n_trials, n_units, n_bins // step), _counts(spikes, step))},
         coords={
             "stimulus_id": ("presentation", shown),
             "repeat": ("presentation", repeat_numbers(shown)),
             "session": ("presentation", np.full(n_trials, f"{mouse} {date}")),
             "run": ("presentation", np.zeros(n_trials, dtype=np.int64)),
-            "neuroid_id": ("neuroid", np.arange(n_units).astype(str)),
-            "area": ("neuroid", as_text(_column(spec, root, "brain_area", n_units, "unit", where))),
-            "mouse": ("neuroid", np.full(n_units, mouse)),
-            **dict.fromkeys(("x", "y", "z"), ("neuroid", nowhere)),
+            **_neuroids(as_text(_column(spec, root, "brain_area", n_units, "unit", where)), mouse),
             **time_coords(bin_edges((0.0, n_bins * BIN), step * BIN)),
         },
         attrs={"over_time": "sum"},
@@ -80,6 +70,24 @@ def _spikes(spec: Mapping[str, Any], root: Path, where: str) -> np.ndarray:
     if spikes.dtype.kind not in "ui" or (spikes.dtype.kind == "i" and spikes.min() < 0):
         raise DataError(f"{where}: spikes are {spikes.dtype}, expected counts (whole numbers from 0); make the file again")
     return spikes
+
+
+def _neuroids(area: np.ndarray, mouse: str) -> dict[str, tuple[str, np.ndarray]]:
+    """Coordinates of units, whose positions are not known."""
+    n = len(area)
+    coords = {"neuroid_id": np.arange(n).astype(str), "area": area, "mouse": np.full(n, mouse)}
+    coords |= dict.fromkeys(("x", "y", "z"), np.full(n, np.nan))
+    return {name: ("neuroid", values) for name, values in coords.items()}
+
+
+def _counts(spikes: np.ndarray, step: int) -> Read:
+    """Reads counts (rows, columns, n_bins) in bins of `step` of the file's."""
+
+    def read(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        part = spikes[np.ix_(rows, columns)].reshape(len(rows), len(columns), -1, step)
+        return part.sum(axis=3, dtype=np.int64)
+
+    return read
 
 
 def _step(width: float, n_bins: int, where: str) -> int:

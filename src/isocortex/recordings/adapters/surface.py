@@ -12,7 +12,7 @@ import xarray as xr
 
 from isocortex.errors import DataError
 from isocortex.recordings.fmri.presentations import side_by_side
-from isocortex.recordings.fmri.runs import parts_of
+from isocortex.recordings.fmri.runs import parts_of, source_of
 from isocortex.recordings.fmri.surfaces import SPACES, Frames, open_frames, read_colour_table, read_labels, read_positions
 from isocortex.recordings.paths import inside
 
@@ -50,8 +50,12 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     frames = [_joined(one, items[index], sides) for index, one in enumerate(opened)]
     keep = _kept(spec, root, sizes, frames[0], where)
     neuroids = {name: values[keep] for name, values in _neuroids(spec, root, sizes).items()}
-    parts = parts_of(spec, root, stimuli_table, frames, keep, where)
-    result = side_by_side(parts, len(keep), stimuli_table["stimulus_id"].astype(str).tolist(), where)
+    known, kind = stimuli_table["stimulus_id"].astype(str).tolist(), "estimates" if spec.get("betas") else "run"
+    sources = [
+        source_of(one, keep, [root / item[side]["path"] for side in sides], f"{kind} {item[sides[0]]['path']}")
+        for one, item in zip(frames, items, strict=True)
+    ]
+    result = side_by_side(parts_of(spec, root, known, sources, where), len(keep), known, where)
     result = result.assign_coords({name: ("neuroid", values) for name, values in neuroids.items()})
     return result.assign_attrs({"space": space} if space else {})
 

@@ -56,14 +56,10 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     length = _length(file, keys, where)
     shown, lost = _words(spec, root, stimuli_table, length, edges, where)
     read = sample_reader(file, keys, shown.onset.astype(np.int64), edges, spec["rate"], SIGNALS[spec["signal"]](spec))
-    places = _places(spec, root, names, where)
+    places = {name: ("neuroid", values) for name, values in _places(spec, root, names, where).items()}
     return xr.Dataset(
         {"response": lazy_response((len(shown.onset), len(keys), len(edges) - 1), read)},
-        coords={
-            **shown.coords(),
-            **{name: ("neuroid", values) for name, values in places.items()},
-            **time_coords(edges),
-        },
+        coords={**shown.coords(), **places, **time_coords(edges)},
         attrs={"over_time": "mean", "space": "LIP", "dropped": json.dumps({"corrupted": corrupted, "words": lost})},
     )
 

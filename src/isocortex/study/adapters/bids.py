@@ -4,35 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import Field, StrictBool, StrictStr, model_validator
 
 from isocortex.study.adapters.base import Subject
-from isocortex.study.adapters.nifti import Glm, LabelImage
-from isocortex.study.adapters.surface import DenseLabels, Named, RunEvents, SideLabels, Sides
-from isocortex.study.options.base import Options
+from isocortex.study.adapters.glm import ConfoundColumns, Events, Glm, Named
+from isocortex.study.adapters.nifti import LabelImage
+from isocortex.study.adapters.surface import DenseLabels, SideLabels, Sides
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9+]+$", strict=True)]
 ORDER = ("ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "part", "hemi", "space", "res", "den", "desc")
 MEASURED = ORDER[: ORDER.index("hemi")]
 EXTENSIONS = {"volume": "nii.gz", "surface": "func.gii", "cifti": "dtseries.nii"}
-
-
-class BidsConfounds(Options):
-    """Columns of fMRIPrep's confounds, by their names or by a strategy of nilearn's `load_confounds`."""
-
-    columns: list[StrictStr] = []
-    strategy: list[Literal["motion", "wm_csf", "global_signal", "compcor", "high_pass"]] = []
-    motion: Literal["basic", "power2", "derivatives", "full"] = "full"
-    wm_csf: Literal["basic", "power2", "derivatives", "full"] = "basic"
-    global_signal: Literal["basic", "power2", "derivatives", "full"] = "basic"
-    compcor: Literal["anat_combined", "anat_separated", "temporal"] = "anat_combined"
-    n_compcor: StrictInt | Literal["all"] = "all"
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if bool(self.columns) == bool(self.strategy):
-            raise ValueError("expected either columns or strategy")
-        return self
 
 
 class BidsSubject(Subject):
@@ -53,9 +35,9 @@ class BidsSubject(Subject):
     desc: Label | None = None
     kind: Literal["volume", "surface", "cifti"] = "volume"
     entities: dict[Literal["acq", "ce", "rec", "dir", "echo", "part", "res", "den"], Label] = {}
-    events: RunEvents | None = None
+    events: Events | None = None
     column: StrictStr = "trial_type"
-    confounds: BidsConfounds | None = None
+    confounds: ConfoundColumns | None = None
     glm: Glm | None = None
     series: StrictBool = False
     exact: StrictBool = False
