@@ -60,9 +60,10 @@ def _check_own_files(study: Study) -> None:
         if not (entry or {}).get("url") and not any((place / file).exists() for place in places):
             manual = (entry or {}).get("manual") or study.dataset.manual
             looked = " and ".join(str(place / file) for place in places)
+            told = f"must be fetched by hand: {' '.join(manual.split())}" if manual else "has no url"
             raise StudyError(
-                f"dataset.files: {file!r} {'must be fetched by hand: ' + ' '.join(manual.split()) if manual else 'has no url'}"
-                f" and was not found (looked for {looked}); set ISOCORTEX_MIRROR, or dataset.root to the folder of your files"
+                f"dataset.files: {file!r} was not found (looked for {looked}) and {told}; "
+                "set ISOCORTEX_MIRROR, or dataset.root to the folder of your files"
             )
 
 

@@ -54,9 +54,11 @@ def test_a_sound_study_is_described(study: dict[str, Any], monkeypatch: pytest.M
 
 
 def test_own_files_must_be_there(study: dict[str, Any]) -> None:
-    with pytest.raises(
-        StudyError, match=r"study\.yaml: dataset\.files: 'objects81\.npz' has no url and was not found \(looked for "
-    ):
+    place = r"study\.yaml: dataset\.files: 'objects81\.npz' was not found \(looked for resources/objects81/objects81\.npz\)"
+    with pytest.raises(StudyError, match=rf"{place} and has no url; set ISOCORTEX_MIRROR"):
+        check(written(study))
+    study["dataset"]["manual"] = "ask the authors for\n objects81.npz"
+    with pytest.raises(StudyError, match=rf"{place} and must be fetched by hand: ask the authors for objects81\.npz; set"):
         check(written(study))
 
 
