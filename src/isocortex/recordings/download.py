@@ -184,7 +184,7 @@ class Downloader:
     @staticmethod
     def _refuse_page(block: bytes, answer: requests.Response, name: str) -> None:
         """What servers send with 200 instead of the file: a page to log in, or a pointer of git-annex."""
-        start = block[:512].lstrip().lower()
+        start = block[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
         says_page = "text/html" in answer.headers.get("Content-Type", "") and start.startswith(b"<")
         if (says_page or start.startswith(PAGES)) and PurePosixPath(name).suffix.lower() not in (".html", ".htm"):
             raise FetchError(

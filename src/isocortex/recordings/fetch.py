@@ -109,6 +109,7 @@ def fetch_file(path: str, file: Mapping[str, Any], places: Places) -> dict[str, 
             return _take(folder / path, target, file, own=folder is places.root) | {"source": source}
     if url is None:
         raise FetchError(_not_found(path, file.get("manual"), places))
+    _forget_links(target, places.target)
     if expected is None and target.is_file() and not wrong(target, file):
         found, size = describe(target)
         return {"sha256": found, "bytes": size, "source": source}
@@ -124,6 +125,7 @@ def _unpacked(path: str, file: Mapping[str, Any], places: Places) -> dict[str, A
     for folder in (places.mirror, places.root):
         if folder is not None and (folder / path).is_dir():
             return _take(folder / path, target, {}, own=folder is places.root) | {"source": source}
+    _forget_links(target, places.target)
     if not is_unpacked(target, file.get("sha256")):
         archive = f"{path}.{file['unpack']}"
         fetch_file(archive, {**file, "unpack": None}, places)
@@ -179,6 +181,15 @@ def _link_or_copy(origin: Path | str, target: Path | str) -> None:
         part = target.with_name(target.name + ".part")
         shutil.copyfile(origin, part)
         part.replace(target)
+
+
+def _forget_links(target: Path, folder: Path) -> None:
+    """Take out links into the user's own folder, at a place below `folder` or on the way to it: here something is written."""
+    for place in (target, *target.parents):
+        if place == folder or folder not in place.parents:
+            return
+        if place.is_symlink():
+            place.unlink()
 
 
 def _remove(path: Path) -> None:

@@ -94,7 +94,7 @@ def _values(recording: xr.Dataset, clause: Clause, place: str) -> tuple[np.ndarr
     if volume.ndim != 3:
         raise DataError(f"{place}: {path} has shape {volume.shape}, expected a volume of three dimensions; take one map of it")
     voxels, within = nearest(points, affine, volume.shape)
-    values = np.where(within, volume[tuple(voxels.T)], 0)
+    values = np.where(within, volume[tuple(voxels.T)], np.nan)  # outside: in no mask and of no label
     return values, volume
 
 

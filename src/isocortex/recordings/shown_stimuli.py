@@ -44,7 +44,16 @@ def shown(spec: Mapping[str, Any], root: Path, where: str) -> pd.DataFrame:
         raise DataError(
             f"{where}: trial {names.index('') + 1 if names else 1} names no image, expected a name; correct the file"
         )
-    return table.assign(file=names, stimulus_id=[_stem(name) for name in names])
+    ids = [_stem(name) for name in names]
+    first: dict[str, str] = {}
+    for name, whole in zip(ids, table[column].astype(str), strict=True):
+        other = first.setdefault(name, whole.replace(REPEATED, ""))
+        if other != whole.replace(REPEATED, ""):
+            raise DataError(
+                f"{where}: {other!r} and {whole!r} have one name without folder and suffix, expected one image per name; "
+                "rename them in the file"
+            )
+    return table.assign(file=names, stimulus_id=ids)
 
 
 def unique(table: pd.DataFrame, labels: Sequence[str], where: str) -> pd.DataFrame:

@@ -31,6 +31,13 @@ def window_bins(recording: xr.Dataset, window: Window, where: str) -> np.ndarray
             f"{where}: window is [{window[0]:g}, {window[1]:g}] s, expected edges of bins, recorded from {start[0]:g} to "
             f"{end[-1]:g} s in {width:g} s each; correct time"
         )
+    gap = np.flatnonzero(np.abs(start[bins[1:]] - end[bins[:-1]]) > slack)
+    if len(gap):
+        before = int(bins[gap[0]])
+        raise DataError(
+            f"{where}: bins of the window do not meet: one ends at {end[before]:g} s, the next starts at "
+            f"{start[bins[gap[0] + 1]]:g} s, so that together they are no window; take bins side by side, or one at a time"
+        )
     return bins
 
 
@@ -47,9 +54,10 @@ def in_window(recording: xr.Dataset, window: Window, where: str) -> np.ndarray:
         return response.transpose("presentation", "neuroid").to_numpy()
     bins = window_bins(recording, window, where)
     response = response.transpose("presentation", "neuroid", "time")
+    width = (recording["time_end"].to_numpy() - recording["time"].to_numpy())[bins].astype(float)
+    weights = np.ones(len(bins)) if recording.attrs["over_time"] == "sum" else width / width.sum()
     result = np.empty(response.shape[:2], dtype=np.float32)
     for rows in row_blocks(response.shape):
         values = response[rows].to_numpy()[:, :, bins]
-        total = values.sum(axis=2, dtype=np.float64)
-        result[rows] = total if recording.attrs["over_time"] == "sum" else total / len(bins)
+        result[rows] = values.astype(np.float64) @ weights
     return result

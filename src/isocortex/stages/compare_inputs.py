@@ -27,6 +27,15 @@ class Subject:
     stimulus_ids: tuple[str, ...]
     data: xarray.Dataset
 
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """What each stimulus is for any subject: its id and the digest of its picture, or its set where it has no picture.
+
+        Two sets may call two pictures alike.
+        """
+        known = self.data["digest"].values if "digest" in self.data.coords else [""] * len(self.stimulus_ids)
+        return tuple(f"{name}/{digest or self.set_name}" for name, digest in zip(self.stimulus_ids, known, strict=True))
+
 
 @dataclass(frozen=True)
 class Layers:

@@ -28,7 +28,7 @@ def rdm_cell(metric: Metric, settings: dict[str, Any], job: Comparing) -> tuple[
     layers = all_layers(subjects, job.kernels, options, settings["rdm"], job.device)
     brain = [subject_rdm(subject, settings, job.device, options["region"]) for subject in subjects]
     compared = metric.comparators(settings)
-    if len(subjects) > 1 and len({subject.stimulus_ids for subject in subjects}) == 1:
+    if len(subjects) > 1 and len({subject.seen for subject in subjects}) == 1:
         names = tuple(subject.name for subject in subjects)
         blocks = [RdmBlock(names, subjects[0].stimulus_ids, torch.stack(brain), layers[subjects[0].name].rdms, compared)]
     else:
@@ -42,7 +42,7 @@ def rdm_cell(metric: Metric, settings: dict[str, Any], job: Comparing) -> tuple[
     judge = _judge(settings)
     evaluated = [judge(block, plan) for block in blocks]
     cell = build(evaluated, context(job, metric, settings, first.names, first.refused), plan)
-    same = [k for k, subject in enumerate(subjects) if subject.stimulus_ids == subjects[0].stimulus_ids]
+    same = [k for k, subject in enumerate(subjects) if subject.seen == subjects[0].seen]
     picture = xarray.Dataset(
         {
             "brain_rdm": ("pair", torch.stack([brain[k] for k in same]).mean(0).cpu().numpy().astype(np.float32)),

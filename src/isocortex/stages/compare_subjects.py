@@ -13,15 +13,17 @@ from isocortex.similarity.metrics import Metric
 from isocortex.stages.compare_inputs import Subject, subject_trials
 from isocortex.stages.comparing import Comparing
 
-# Neuroids without which an RDM says nothing: of one, every correlation is undefined and every cosine 1 or -1.
-LEAST_NEUROIDS = {"correlation": 2, "cosine": 2}
+# Neuroids without which an RDM says nothing: of one every cosine is 1 or -1, and so is of two every correlation.
+LEAST_NEUROIDS = {"correlation": 3, "cosine": 2}
+NUMBERS = {1: "one neuroid", 2: "two neuroids"}
 
 
 def with_neuroids(job: Comparing, settings: Mapping[str, Any]) -> tuple[Comparing, dict[str, str]]:
     """The job with the subjects that have neuroids enough for the RDM of `settings`, and the others {name: reason}."""
     kind = str(settings.get("rdm", ""))
     lost = {
-        subject.name: f"region {job.options['region']}, subject {subject.name}: one neuroid, and a {kind} RDM needs at least "
+        subject.name: f"region {job.options['region']}, subject {subject.name}: "
+        f"{NUMBERS[subject.data.sizes['neuroid']]}, and a {kind} RDM needs at least "
         f"{LEAST_NEUROIDS[kind]}; use encoders, or rdm: euclidean"
         for subject in job.subjects
         if "response" in subject.data and subject.data.sizes["neuroid"] < LEAST_NEUROIDS.get(kind, 0)
@@ -29,7 +31,7 @@ def with_neuroids(job: Comparing, settings: Mapping[str, Any]) -> tuple[Comparin
     if not lost:
         return job, lost
     kept = [subject for subject in job.subjects if subject.name not in lost]
-    notes = tuple(f"without {name}: one neuroid, and a {kind} RDM needs at least {LEAST_NEUROIDS[kind]}" for name in lost)
+    notes = tuple(f"without {name}: too few neuroids, a {kind} RDM needs at least {LEAST_NEUROIDS[kind]}" for name in lost)
     return replace(job, subjects=kept, notes=(*job.notes, *notes), shared={}), lost
 
 
@@ -42,17 +44,17 @@ def on_common_stimuli(job: Comparing) -> Comparing:
 
     On the same stimuli subjects are each other's ceiling, and one mean is taken over them; a note says which it is.
     """
-    first = job.subjects[0].stimulus_ids
-    if all(subject.stimulus_ids == first for subject in job.subjects):
+    first = job.subjects[0].seen
+    if all(subject.seen == first for subject in job.subjects):
         return job
-    common = set(first).intersection(*(subject.stimulus_ids for subject in job.subjects))
+    common = set(first).intersection(*(subject.seen for subject in job.subjects))
     if len(common) < LEAST_COMMON:
         note = f"each subject on its own stimuli: all have only {len(common)} in common, fewer than {LEAST_COMMON}"
         return replace(job, notes=(*job.notes, note))
     order = [name for name in first if name in common]
     fewer = []
     for subject in job.subjects:
-        place = {name: row for row, name in enumerate(subject.stimulus_ids)}
+        place = {name: row for row, name in enumerate(subject.seen)}
         fewer.append(_some(subject, np.asarray([place[name] for name in order])))
     sizes = sorted(len(subject.stimulus_ids) for subject in job.subjects)
     note = f"on the {len(common)} stimuli that all subjects have, of {sizes[0]} to {sizes[-1]} of each"
@@ -81,7 +83,7 @@ def chosen(metric: Metric, settings: Mapping[str, Any], subjects: list[Subject],
 
 def same_stimuli(subjects: list[Subject]) -> list[list[Subject]]:
     """All subjects where they have the same stimuli, else each by itself."""
-    return [subjects] if len({subject.stimulus_ids for subject in subjects}) == 1 else [[subject] for subject in subjects]
+    return [subjects] if len({subject.seen for subject in subjects}) == 1 else [[subject] for subject in subjects]
 
 
 def repeated(subject: Subject) -> bool:

@@ -22,6 +22,7 @@ from isocortex.storage.store import Store
 from isocortex.storage.tables import read_parquet, read_tree, write_netcdf
 
 PRESENTATIONS = "single presentations: n_stimuli counts these"
+REPEATED = "repeats of one stimulus are in training and test: nothing is said of other stimuli"
 INFLATED = (
     "folds: {folds} put neighbouring presentations into training and test, which share slow drift and often their label: "
     "the score may be too high; compare with folds: blocked"
@@ -155,8 +156,9 @@ def _notes(task: Task, folds: str, of_model: bool) -> list[str]:
     if task.repeats is not None:
         what = "presentations"
         notes.append(PRESENTATIONS)
-        if folds != "blocked":
-            notes.append(INFLATED.format(folds=folds))
+        notes.append(REPEATED if folds == "blocked" else INFLATED.format(folds=folds))
+    if task.partial:
+        notes.append(f"{task.partial} presentations lack a value in some neuroid and are left out")
     if task.unlabelled:
         notes.append(f"{task.unlabelled} of {task.unlabelled + len(task.rows)} {what} have no label and are left out")
     return notes

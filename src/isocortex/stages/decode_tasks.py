@@ -31,12 +31,14 @@ class Subject:
 @dataclass(frozen=True)
 class Task:
     """One subject's stimuli for one decoder: labels in the order of presentation, where they stand in `brain.nc`, how many have
-    no label. `repeats` (n,) says which repeat of the stimulus a row is, where rows are presentations."""
+    no label. `repeats` (n,) says which repeat of the stimulus a row is, where rows are presentations,
+    and `partial` how many of these lack a value in some neuroid."""
 
     data: Labelled
     rows: np.ndarray
     unlabelled: int
     repeats: np.ndarray | None = None
+    partial: int = 0
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -70,7 +72,8 @@ def _presentations(subject: Subject, given: dict[str, Any], where: str) -> Task:
     labels, keys = _labels(table, given, where), _keys(subject, table, given, where)
     trials = subject.data["trials"].transpose("stimulus", "repeat", "neuroid").to_numpy()
     shown = subject.data["shown"].transpose("stimulus", "repeat").to_numpy()
-    stimuli, repeats = np.nonzero((shown >= 0) & np.isfinite(trials).all(axis=2))
+    whole = np.isfinite(trials).all(axis=2)
+    stimuli, repeats = np.nonzero((shown >= 0) & whole)
     order = np.argsort(shown[stimuli, repeats], kind="stable")
     stimuli, repeats = stimuli[order], repeats[order]
     names = [f"{ids[row]}/{shown[row, repeat]}" for row, repeat in zip(stimuli, repeats, strict=True)]
@@ -79,8 +82,20 @@ def _presentations(subject: Subject, given: dict[str, Any], where: str) -> Task:
         order = _together(own)
         stimuli, repeats, names, own = stimuli[order], repeats[order], [names[k] for k in order], [own[k] for k in order]
     kept = [k for k, row in enumerate(stimuli) if labels[row]]
+    _check_units([own[k] for k in kept], [labels[stimuli[k]] for k in kept], given, where)
     data = labelled([names[k] for k in kept], [labels[stimuli[k]] for k in kept], [own[k] for k in kept])
-    return Task(data, stimuli[kept], len(names) - len(kept), repeats[kept])
+    return Task(data, stimuli[kept], len(names) - len(kept), repeats[kept], int(((shown >= 0) & ~whole).sum()))
+
+
+def _check_units(units: list[str], labels: list[str], given: dict[str, Any], where: str) -> None:
+    """Repeats of a stimulus go together under the null, too: a unit of held-out stimuli must have one label."""
+    first: dict[str, str] = {}
+    for unit, label in zip(units, labels, strict=True):
+        if given["folds"] in ("stimulus", "grouped") and first.setdefault(unit, label) != label:
+            raise DataError(
+                f"{where}: folds, found {given['folds']!r} with the labels {first[unit]!r} and {label!r} in one group of "
+                "presentations, whose repeats no permutation would keep together; use folds: blocked, or unit: stimulus"
+            )
 
 
 def _presented_in(

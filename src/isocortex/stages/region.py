@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 
 from isocortex.errors import DataError
@@ -43,8 +44,17 @@ def run(spec: dict[str, Any], device: str) -> None:  # noqa: ARG001 (every stage
             absent[subject] = str(error)
             continue
         check_split(inputs.get("splits") or {}, subject, parts[subject])
+        parts[subject] = _with_digests(parts[subject], tables[chosen["set"]])
     attrs = {"region": options["region"], "level": options["level"], "study": options.get("study", "")}
     write_tree(build_tree(parts, absent, attrs), spec["output"])
+
+
+def _with_digests(part: xr.Dataset, table: pd.DataFrame) -> xr.Dataset:
+    """The part with the digest of each stimulus's picture, which tells whether two sets mean the same by one id."""
+    if "digest" not in table:
+        return part
+    digests = dict(zip(table["stimulus_id"].astype(str), table["digest"].astype(str), strict=True))
+    return part.assign_coords(digest=("stimulus", [digests[str(name)] for name in part["stimulus_id"].values]))
 
 
 def _places(spec: dict[str, Any]) -> list[Any]:

@@ -46,7 +46,7 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:
     options, inputs = spec["options"], spec["inputs"]
     where = resolve_device(device)
     subjects = read_subjects(read_tree(inputs["brain"]), options, inputs["brain"])
-    subjects = [s for s in subjects if s.stimulus_ids == subjects[0].stimulus_ids]
+    subjects = [s for s in subjects if s.seen == subjects[0].seen]
     parts = {}
     for name, given in options["metrics"].items():
         settings = {**METRICS[name].options, **given}

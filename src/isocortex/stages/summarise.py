@@ -13,19 +13,28 @@ from isocortex.inference.comparisons import Candidate, compare_cores, compare_mo
 from isocortex.inference.fdr import q_of_rows
 from isocortex.inference.pooling import Draws
 from isocortex.inference.rows import COMPARISON_COLUMNS, NOT_COMPARED, OWN_COMPARISONS, rows_from_json, to_frame
-from isocortex.storage.tables import read_netcdf, write_parquet
+from isocortex.storage.tables import open_tree, read_netcdf, write_parquet
 from isocortex.study.readouts import TWINS
 
 
 def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (every stage has this signature)
     """Write `scores.parquet` and `comparisons.parquet` of one region."""
     cells = [read_netcdf(path) for _, path in sorted(spec["inputs"]["cells"].items())]
-    scores = with_q_region([row for cell in cells for row in rows_from_json(cell.attrs["rows"])])
+    times = _times(spec["inputs"]["brain"]) if "brain" in spec["inputs"] else {}
+    scores = with_q_region([{**row, **times} for cell in cells for row in rows_from_json(cell.attrs["rows"])])
     options = spec["options"]
     inference = float(options.get("confidence", 0.95)), options.get("generalise", "auto"), options.get("primary", "")
     comparisons = compare_cells(cells, options["region"], *inference)
     write_parquet(scores, spec["output"]["scores"])
     write_parquet(comparisons, spec["output"]["comparisons"])
+
+
+def _times(brain: str) -> dict[str, float]:
+    """The window that a region's responses are of, as columns; {} where they have no time, or subjects differ."""
+    with open_tree(brain) as tree:
+        found = {tuple(node.attrs.get(name) for name in ("time_start", "time_end")) for node in tree.children.values()}
+    start, end = found.pop() if len(found) == 1 else (None, None)
+    return {} if start is None or end is None else {"time_start": float(start), "time_end": float(end)}
 
 
 def with_q_region(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -38,7 +38,7 @@ def _rows(spec: dict[str, Any], folder: Path, device: str) -> list[dict[str, Any
     inputs, parts = spec["inputs"], spec["options"]["parts"]
     brain = str(folder / "brain.nc")
     cut = {**parts["region"], "window": spec["options"]["window"]}
-    own = {name: inputs[name] for name in ("recordings", "stimuli", "splits") if name in inputs}
+    own = {name: inputs[name] for name in ("recordings", "stimuli", "splits", "manifests") if name in inputs}
     try:
         region.run({"stage": "region", "inputs": own, "output": brain, "options": cut}, device)
     except EmptyRegionError as error:

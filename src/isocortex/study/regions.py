@@ -64,13 +64,15 @@ def _check_threshold_sees_no_test(asked: dict[str, opt.Region | None]) -> None:
             raise StudyError(
                 f"regions.{name}.min_reliability: found {entry.min_reliability:g} with splits.test: 0, which tests all "
                 "stimuli, also those that would choose neuroids; hold a test set out (splits: {test: 0.2}), or cut by a "
-                "coordinate of the source (at_least: {ncsnr: 0.2})"
+                "coordinate that was measured on other data (at_least)"
             )
 
 
 def _plan(name: str, entry: opt.Region, dataset: Dataset, subjects: dict[str, Any], directory: Path | None) -> RegionPlan:
     cut = entry.where is not None or entry.places
-    if cut and not (entry.of or entry.any_of):
+    # Bounds say which neuroids of the region of that name are good enough; a place or labels say where another region lies.
+    elsewhere = any(way is not None for way in (entry.where, entry.mask, entry.atlas, entry.sphere, entry.spheres))
+    if cut and not (entry.of or entry.any_of) and (elsewhere or name not in dataset.regions):
         sources: list[str] = []
         anywhere = [entry.where or {}]
         neuroids: dict[str, int] = {}

@@ -53,7 +53,7 @@ def windows(at: Layout, summarise: dict[str, dict[str, Any]]) -> Iterator[Job]:
         kernels = {model: {name: at.kernels(model, name) for name in sets} for model in options["models"]}
         for window in planned:
             target = at.window(region, window_name(window))
-            yield Job("window", {**whole.inputs, "kernels": kernels}, target, {**options, "window": window})
+            yield Job("window", {**whole.inputs, "kernels": kernels}, target, {**options, "window": window}, whole.watched)
 
 
 def _parts(at: Layout, region: str, made: dict[str, list[Job]]) -> dict[str, dict[str, Any]]:

@@ -84,6 +84,8 @@ def test_a_mirror_may_hold_the_archive_or_the_folder(tmp_path):
         ("tar", b"no archive", "not a readable tar archive"),
         ("tar", tarred(("a", b"x" * 4000))[:-20], "not a readable tar archive"),
     ],
+    # A gzip file holds the time at which it was made: as the name of a test it would be another in each worker.
+    ids=[f"{kind}-{number}" for number, kind in enumerate(["zip"] * 3 + ["tar"] * 3 + ["zip", "tar", "tar"])],
 )
 def test_archives_that_are_refused(site, tmp_path, kind, body, text):
     site.files["/x"] = body

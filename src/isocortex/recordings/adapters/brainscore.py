@@ -173,6 +173,11 @@ def _bins(levels: Levels, n: int | None, window: Any, where: str) -> tuple[slice
                 "correct window"
             )
         first, last = int(within[0]), int(within[-1]) + 1
+        if start[first] > window[0] + (end - start)[first] or end[last - 1] < window[1] - (end - start)[last - 1]:
+            raise DataError(
+                f"{where}: window is {list(window)} s, expected within {start[0]:g} to {end[-1]:g} s, which was recorded; "
+                "correct window"
+            )
     chosen = slice(first, last)
     return chosen, {} if window or n == 1 else {"time": start, "time_end": end}
 

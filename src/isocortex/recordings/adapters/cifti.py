@@ -14,7 +14,7 @@ from isocortex.errors import DataError
 from isocortex.recordings.fmri.grayordinates import Grayordinates, check_same, labels_on, open_grayordinates
 from isocortex.recordings.fmri.presentations import side_by_side
 from isocortex.recordings.fmri.runs import parts_of, source_of
-from isocortex.recordings.fmri.surfaces import read_positions
+from isocortex.recordings.fmri.surfaces import NO_LABEL, read_positions
 from isocortex.recordings.paths import inside
 
 CORTEX = {"left": "CORTEX_LEFT", "right": "CORTEX_RIGHT"}
@@ -74,7 +74,7 @@ def _kept(spec: Mapping[str, Any], root: Path, grid: Grayordinates, where: str) 
                 raise DataError(f"{where}: no structure {name}, found {', '.join(known[:8])}; correct structures")
         chosen &= np.isin(grid.structure, wanted)
     if mask := spec.get("mask"):
-        chosen &= ~np.isin(_labels(mask, root, grid, "mask"), ("", "0"))
+        chosen &= ~np.isin(_labels(mask, root, grid, "mask"), NO_LABEL)
     if not chosen.any():
         raise DataError(f"{where}: no grayordinate is left, expected some; correct mask or structures")
     return np.flatnonzero(chosen)

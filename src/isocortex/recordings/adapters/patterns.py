@@ -59,10 +59,11 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     kept = np.flatnonzero(axes.occurred())
     if not len(kept):
         raise DataError(f"{where}: found no finite response, expected some; check 'key' and 'dims'")
+    shape = (len(shown),) if axes.n_stimuli is None else (axes.n_stimuli, axes.n_repeats)
     presentation = {
         "stimulus_id": shown,
-        "session": _per_presentation(spec.get("session"), spec, root, len(shown), "session"),
-        "run": _run_numbers(_per_presentation(spec.get("run"), spec, root, len(shown), "run")),
+        "session": _per_presentation(spec.get("session"), spec, root, shape, "session"),
+        "run": _run_numbers(_per_presentation(spec.get("run"), spec, root, shape, "run")),
     }
     coords = {name: column[kept] for name, column in presentation.items()}
     coords["repeat"] = repeat_numbers(coords["stimulus_id"])
@@ -130,8 +131,11 @@ def _place(place: Mapping[str, Any], spec: Mapping[str, Any], root: Path, what: 
     return read_array(root, path, place.get("key") or place.get("column"), f"subject array {spec['path']}, {what}")
 
 
-def _per_presentation(place: Mapping[str, Any] | None, spec: Mapping[str, Any], root: Path, n: int, what: str) -> np.ndarray:
-    """A label per presentation, from one value for all or from an array with one value per presentation."""
+def _per_presentation(
+    place: Mapping[str, Any] | None, spec: Mapping[str, Any], root: Path, shape: tuple[int, ...], what: str
+) -> np.ndarray:
+    """A label per presentation, from one value for all or from an array with one value per presentation of `shape`."""
+    n = int(np.prod(shape))
     if not place:
         return np.full(n, "", dtype="U1")
     if place.get("value") is not None:
@@ -140,7 +144,7 @@ def _per_presentation(place: Mapping[str, Any] | None, spec: Mapping[str, Any], 
     values = as_text(_place(place, spec, root, what))
     if values.ndim == 2 and dims == ["repeat", "stimulus"]:
         values = values.T
-    if values.size != n:
+    if values.shape not in ((n,), shape):
         raise DataError(
             f"subject array {spec['path']}, {what}: found shape {values.shape}, expected one value per {' × '.join(dims)}"
         )

@@ -13,7 +13,15 @@ import xarray as xr
 from isocortex.errors import DataError
 from isocortex.recordings.fmri.presentations import side_by_side
 from isocortex.recordings.fmri.runs import parts_of, source_of
-from isocortex.recordings.fmri.surfaces import SPACES, Frames, open_frames, read_colour_table, read_labels, read_positions
+from isocortex.recordings.fmri.surfaces import (
+    NO_LABEL,
+    SPACES,
+    Frames,
+    open_frames,
+    read_colour_table,
+    read_labels,
+    read_positions,
+)
 from isocortex.recordings.paths import inside
 
 SIDES = {"left": "L", "right": "R"}
@@ -124,7 +132,7 @@ def _joined(frames: Mapping[str, Frames], item: Mapping[str, Any], sides: Sequen
 def _kept(spec: Mapping[str, Any], root: Path, sizes: Mapping[str, int], frames: Frames, where: str) -> np.ndarray:
     """Indices of the vertices that are neuroids."""
     if mask := spec.get("mask"):
-        inside_mask = ~np.isin(_labels(mask, root, sizes, "mask"), ("", "0"))
+        inside_mask = ~np.isin(_labels(mask, root, sizes, "mask"), NO_LABEL)
     else:
         inside_mask = np.zeros(frames.vertices, dtype=bool)
         for start in range(frames.n if not frames.whole else 1):

@@ -133,7 +133,7 @@ def _words(
     start = _column(root, spec["words"]["path"], "start", f"{where}, words")
     ids = read_array(root, spec["words"]["path"], spec["words"]["id"], f"{where}, words")
     trigger = np.searchsorted(film, start)
-    known = np.isfinite(start) & (trigger < len(film))
+    known = np.isfinite(start) & (trigger < len(film)) & (start >= film[0])
     trigger = np.where(known, trigger, 0)
     sample = np.round(index[trigger] + (np.where(known, start, 0) - film[trigger]) * spec["rate"])
     reach = np.round(edges * spec["rate"])

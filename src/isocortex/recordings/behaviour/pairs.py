@@ -58,7 +58,8 @@ def split_half(measure: Measure, units: np.ndarray, seed: int = 0) -> float:
         half[rng.permutation(len(names))[: len(names) // 2]] = True
         found.append(_agreement(measure(half[index]), measure(~half[index])))
     known = [value for value in found if np.isfinite(value)]
-    return float(np.mean(known)) if known else float("nan")
+    r = float(np.mean(known)) if known else float("nan")
+    return 2 * r / (1 + r) if r > 0 else r  # of the mean: a single split of noise may be near -1, where the formula has a pole
 
 
 def _agreement(one: np.ndarray, other: np.ndarray) -> float:
@@ -67,5 +68,4 @@ def _agreement(one: np.ndarray, other: np.ndarray) -> float:
     pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
     if pairs.shape[1] < 3 or (pairs.max(axis=1) == pairs.min(axis=1)).any():
         return float("nan")
-    r = float(np.corrcoef(pairs)[0, 1])
-    return 2 * r / (1 + r) if r > -1 else float("nan")
+    return float(np.corrcoef(pairs)[0, 1])

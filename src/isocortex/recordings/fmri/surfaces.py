@@ -24,6 +24,8 @@ SPACES = {
     "fsaverage": 163842,
     "fsLR_32k": 32492,
 }
+# What a label file calls the places that have no label; as a mask it leaves them out.
+NO_LABEL = ("", "0", "???", "unknown", "Unknown")
 MGH, GIFTI = (".mgh", ".mgz"), (".gii", ".gii.gz")
 # What nibabel and its XML, gzip and NumPy readers raise for a file that is not what its name says.
 UNREADABLE = (OSError, ValueError, EOFError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
