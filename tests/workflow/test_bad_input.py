@@ -143,7 +143,7 @@ def test_one_neuroid_has_no_correlation_distance(run: Run, tmp_path: Path) -> No
     assert run({**data, "trials": data["trials"][:, :, :1], "roi": data["roi"][:1]}) == ("", "")
     from isocortex.storage.tables import read_netcdf, read_parquet
 
-    reason = "region V1, subject S1: one neuroid, and a correlation RDM needs at least 2; use encoders, or rdm: euclidean"
+    reason = "region V1, subject S1: one neuroid, and a correlation RDM needs at least 3; use encoders, or rdm: euclidean"
     cell = read_netcdf(tmp_path / "results/mine/V1/x/rdm.nc")
     assert json.loads(cell.attrs["refused"]) == {"rsa": reason}
     assert set(read_parquet(tmp_path / "results/mine/V1/scores.parquet")["method"]) == {"ridge"}

@@ -20,23 +20,23 @@ def window_bins(recording: xr.Dataset, window: Window, where: str) -> np.ndarray
     recorded. Raises `DataError` for a window that does not, or that holds no bin.
     """
     start, end = (recording[name].to_numpy().astype(float) for name in ("time", "time_end"))
-    if window is None:
-        return np.arange(len(start))
     width = float(np.median(end - start))
     slack = TOLERANCE * width
-    bins = np.flatnonzero((start >= window[0] - slack) & (end <= window[1] + slack))
-    reach = slack if recording.attrs.get("over_time") == "sum" else width + slack
-    if not len(bins) or start[bins[0]] > window[0] + reach or end[bins[-1]] < window[1] - reach:
-        raise DataError(
-            f"{where}: window is [{window[0]:g}, {window[1]:g}] s, expected edges of bins, recorded from {start[0]:g} to "
-            f"{end[-1]:g} s in {width:g} s each; correct time"
-        )
+    bins = np.arange(len(start))
+    if window is not None:
+        bins = np.flatnonzero((start >= window[0] - slack) & (end <= window[1] + slack))
+        reach = slack if recording.attrs.get("over_time") == "sum" else width + slack
+        if not len(bins) or start[bins[0]] > window[0] + reach or end[bins[-1]] < window[1] - reach:
+            raise DataError(
+                f"{where}: window is [{window[0]:g}, {window[1]:g}] s, expected edges of bins, recorded from {start[0]:g} to "
+                f"{end[-1]:g} s in {width:g} s each; correct time"
+            )
     gap = np.flatnonzero(np.abs(start[bins[1:]] - end[bins[:-1]]) > slack)
     if len(gap):
-        before = int(bins[gap[0]])
+        before, after = int(bins[gap[0]]), int(bins[gap[0] + 1])
         raise DataError(
-            f"{where}: bins of the window do not meet: one ends at {end[before]:g} s, the next starts at "
-            f"{start[bins[gap[0] + 1]]:g} s, so that together they are no window; take bins side by side, or one at a time"
+            f"{where}: bins of the window do not meet: one ends at {end[before]:g} s, the next starts at {start[after]:g} s, "
+            "so that together they are no window; take bins side by side, or one at a time (time: {window: …})"
         )
     return bins
 

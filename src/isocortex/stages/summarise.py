@@ -20,7 +20,7 @@ from isocortex.study.readouts import TWINS
 def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (every stage has this signature)
     """Write `scores.parquet` and `comparisons.parquet` of one region."""
     cells = [read_netcdf(path) for _, path in sorted(spec["inputs"]["cells"].items())]
-    times = _times(spec["inputs"]["brain"]) if "brain" in spec["inputs"] else {}
+    times = _times(spec["inputs"]["brain"]) if spec["inputs"].get("brain") else {}
     scores = with_q_region([{**row, **times} for cell in cells for row in rows_from_json(cell.attrs["rows"])])
     options = spec["options"]
     inference = float(options.get("confidence", 0.95)), options.get("generalise", "auto"), options.get("primary", "")

@@ -249,5 +249,6 @@ def test_memory_does_not_grow_with_the_number_of_stimuli(tmp_path):
         tracemalloc.stop()
     block = 8 * 20_000 * 4
     assert small > 24 * 200_000 / 2  # images ahead of the model are seen in it
-    assert large < small + block
+    # Images in flight are a matter of timing; five times as much held would be five times as large.
+    assert large < 1.5 * small + block
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]

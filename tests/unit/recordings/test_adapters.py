@@ -209,3 +209,13 @@ def test_rdm_refusals(tmp_path, kind, place, text):
         load(rdm_spec(**place), tmp_path)
     assert text in str(error.value)
     assert str(error.value).startswith("RDM of EVC in r.npz")
+
+
+def test_sessions_of_another_shape_are_not_shuffled(tmp_path):
+    """One value per repeat and stimulus, in an array whose dims are stimulus and repeat."""
+    np.savez(tmp_path / "x.npz", y=TRIALS, session=[[1, 1, 1], [2, 2, 2]])
+    with pytest.raises(DataError, match=r"session: found shape \(2, 3\), expected one value per stimulus × repeat"):
+        load(spec(session={"key": "session"}), tmp_path)
+    dims = ["repeat", "stimulus", "neuroid"]
+    np.savez(tmp_path / "x.npz", y=TRIALS.transpose(1, 0, 2), session=[[1, 1, 1], [2, 2, 2]])
+    assert load(spec(dims=dims, session={"key": "session"}), tmp_path)["session"].values.tolist() == ["1", "2", "2", "1", "2"]

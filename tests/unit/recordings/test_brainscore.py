@@ -220,3 +220,10 @@ def test_a_miniature_of_the_stimulus_files_is_read_as_the_catalogue_says(tmp_pat
     with ImageReader(tmp_path) as reader:
         read_in = [np.asarray(reader.read(path, -1)) for path in table["path"]]
     assert [int(image[0, 0, 0]) for image in read_in] == [200, 10]
+
+
+def test_a_window_that_was_not_recorded(tmp_path):
+    made = assembly(n_bins=3)
+    start, end = (made[name].to_numpy() / 1000 for name in ("time_bin_start", "time_bin_end"))
+    with pytest.raises(DataError, match=r"window is \[.*\] s, expected within .* s, which was recorded; correct window"):
+        read(tmp_path, made, window=[float(start[0]), float(end[-1] + 2 * (end[-1] - start[-1]))])

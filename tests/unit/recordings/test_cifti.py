@@ -181,3 +181,11 @@ def test_files_that_are_not_dense_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=text):
             load(tmp_path, ["a"], betas=[{"path": name}])
+
+
+def test_a_label_file_as_mask_leaves_out_what_has_no_label(tmp_path: Path) -> None:
+    write(tmp_path / "b.dscalar.nii", ScalarAxis(list("abc")), VALUES)
+    names = {0: ("???", (0, 0, 0, 0)), 1: ("cortex", (1, 0, 0, 1))}
+    write(tmp_path / "m.dlabel.nii", LabelAxis(["mask"], names), np.array([[0, 1, 1, 0, 1, 1, 0]], np.float32))
+    found = load(tmp_path, list("abc"), betas=[{"path": "b.dscalar.nii"}], mask={"path": "m.dlabel.nii"})
+    np.testing.assert_array_equal(found["response"], VALUES[:, [1, 2, 4, 5]])

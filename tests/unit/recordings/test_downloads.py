@@ -235,3 +235,27 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
         FetchError, match=r"x\.bin: could not be written \(No space left on device\); free some space and run again"
     ):
         fetch_dataset(entry({}), places(tmp_path, mirror=local(tmp_path / "m")))
+
+
+def test_a_link_into_the_users_folder_is_never_written_through(tmp_path, site):
+    """What was linked from `root` before, and now has an address: the user's own file stays."""
+    own = local(tmp_path / "own")
+    target = tmp_path / "resources/d/a/x.bin"
+    fetch_dataset(entry(None), places(tmp_path, root=own))
+    assert target.is_symlink()
+    site.files["/x"] = b"another"
+    fetch_dataset(entry({"url": f"{site.url}/x", "bytes": 7}), places(tmp_path))
+    assert not target.is_symlink()
+    assert target.read_bytes() == b"another"
+    assert (own / "a/x.bin").read_bytes() == BODY
+
+
+def test_a_link_on_the_way_is_taken_out_too(tmp_path, site):
+    own = local(tmp_path / "own")
+    folder = {"files": {"a": None}, "stimuli": {"all": {"n": 1}}, "version": "1", "licence": "CC0"}
+    fetch_dataset(folder, places(tmp_path, root=own))
+    assert (tmp_path / "resources/d/a").is_symlink()
+    site.files["/x"] = b"another"
+    fetch_dataset(entry({"url": f"{site.url}/x"}), places(tmp_path))
+    assert (tmp_path / "resources/d/a/x.bin").read_bytes() == b"another"
+    assert (own / "a/x.bin").read_bytes() == BODY

@@ -167,3 +167,8 @@ def test_an_empty_place_says_how_far_it_is(tmp_path):
     text = r"no neuroid of 6 lies in the mask far\.nii \(they lie at x 0 to 30, y 0 to 6, z 0 to 6 mm\)"
     with pytest.raises(EmptyRegionError, match=text):
         select(recording(), selection([{}], [[mask(image)]]))
+
+
+def test_what_lies_outside_an_image_is_in_no_mask_and_of_no_label(tmp_path):
+    low = volume(tmp_path / "low.nii.gz", dict.fromkeys(np.ndindex(5, 5, 5), -5.0) | {(0, 0, 0): 1})
+    assert fits(recording(), mask(low, threshold=-1)) == [0]  # 30 mm away and of no position: not 0, which is above -1

@@ -80,3 +80,23 @@ def test_a_region_is_of_one_window_and_says_so(values):
     }
     assert part["trial_session"].to_numpy().tolist() == [["a", "b"]] * 4
     assert "trial_run" not in part
+
+
+def test_bins_that_do_not_meet_are_no_window(values):
+    apart = recording(values).isel(time=[0, 2, 3])
+    text = r"here: bins of the window do not meet: one ends at -0\.05 s, the next starts at (-?0|-?\d\.\d+e-1\d) s"
+    with pytest.raises(DataError, match=text):
+        windows.in_window(apart, None, "here")
+    np.testing.assert_allclose(windows.in_window(apart, (0.0, 0.1), "here"), values[:, :, 2:4].sum(axis=2), rtol=1e-6)
+    ends = recording(values)["time_end"].to_numpy() + 0.05
+    overlapping = recording(values).assign_coords(time_end=("time", ends))
+    with pytest.raises(DataError, match="bins of the window do not meet"):
+        windows.in_window(overlapping, None, "here")
+
+
+def test_a_mean_counts_bins_by_their_width(values):
+    uneven = recording(values, "mean").isel(time=[0, 1])
+    uneven = uneven.assign_coords(time=("time", [0.0, 0.1]), time_end=("time", [0.1, 0.4]))
+    np.testing.assert_allclose(
+        windows.in_window(uneven, None, "here"), 0.25 * values[:, :, 0] + 0.75 * values[:, :, 1], rtol=1e-6
+    )

@@ -68,3 +68,26 @@ def test_large_rdms_are_of_some_stimuli(tmp_path: Path) -> None:
     assert rows["A"]["score"] == pytest.approx(expected(drawn))
     assert rows["B"]["n_stimuli"] == 15
     assert "on 15 of 40 stimuli, drawn at random (max_stimuli)" in rows["all"]["note"]
+
+
+def test_one_id_of_two_sets_is_one_stimulus_only_where_the_picture_is_the_same(tmp_path: Path) -> None:
+    """Sets of other pictures under the same names, as of two sessions whose files are both called image0001 and on."""
+    rows = list(range(20))
+
+    def scores(digests: dict[str, list[str]]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        sets = {"A": "first", "B": "second"}
+        subjects = {name: subject_patterns(TRIALS[rows if name == "A" else rows[::-1]], IDS[:20]) for name in sets}
+        subjects = {name: part.assign_coords(digest=("stimulus", digests[name])) for name, part in subjects.items()}
+        brain = write_brain(tmp_path / "brain.nc", subjects)
+        layers = {"first": LAYER[:20], "second": LAYER[:20][::-1]}
+        kernels = {name: write_kernels(tmp_path / f"{name}.json", {"conv": layers[name]}, IDS[:20]) for name in layers}
+        options = {**common_options(sets), "metrics": {"rsa": {}}}
+        compare.run(compare_spec(brain, kernels, tmp_path / "rdm.nc", options), "cpu")
+        found = rows_from_json(read_netcdf(tmp_path / "rdm.nc").attrs["rows"])
+        return {row["subject"]: row for row in found if row["is_chosen"]}, sets
+
+    other = {"A": [f"a{k}" for k in rows], "B": [f"b{k}" for k in rows]}
+    found, _ = scores(other)
+    for name in "AB":  # each against the layer on its own pictures
+        assert found[name]["score"] == pytest.approx(expected(rows), abs=1e-6)
+    assert "each subject on its own stimuli: all have only 0 in common" in found["all"]["note"]

@@ -19,7 +19,7 @@ from isocortex.storage.tables import read_netcdf, read_parquet, read_tree
 
 N = 20
 IDS = stimulus_ids(N)
-REASON = "region V4, subject {}: one neuroid, and a correlation RDM needs at least 2; use encoders, or rdm: euclidean"
+REASON = "region V4, subject {}: one neuroid, and a correlation RDM needs at least {}; use encoders, or rdm: euclidean"
 
 
 def run(folder: Path, neuroids: dict[str, int], metrics: dict[str, Any], **more: Any) -> Any:
@@ -72,7 +72,7 @@ def test_a_subject_of_one_neuroid_leaves_the_others_as_they_are(tmp_path: Path) 
         brain = rdm(subjects[name]["response"].values.astype(float))
         assert found[name]["score"] == pytest.approx(compare_rdms(rdm(layers["late"]), brain, "rho_a"))
     assert found["all"]["n_subjects"] == 2
-    assert "without 1: one neuroid, and a correlation RDM needs at least 2" in found["all"]["note"]
+    assert "without 1: too few neuroids, a correlation RDM needs at least 3" in found["all"]["note"]
     assert both["subject"].values.tolist() == ["1", "2", "3", "all"]
     scores, draws = both["layer_score"].sel({"method": "rsa"}), both["draws"].sel({"method": "rsa"})
     assert np.isnan(scores.sel(subject="1")).all()
