@@ -15,6 +15,7 @@ from isocortex.reporting.recorded import missing
 from isocortex.reporting.region import Region
 from isocortex.similarity import compare_rdms, rdm
 from isocortex.stages import compare, encode, summarise
+from isocortex.stages.compare_subjects import LEAST_NEUROIDS
 from isocortex.storage.tables import read_netcdf, read_parquet, read_tree
 
 N = 20
@@ -39,14 +40,14 @@ def run(folder: Path, neuroids: dict[str, int], metrics: dict[str, Any], **more:
 def test_the_metric_has_no_rows_and_its_reason_is_kept(tmp_path: Path, kind: str) -> None:
     data, _, _ = run(tmp_path, {"1": 1}, {"rsa": {"rdm": kind}})
     assert rows_from_json(data.attrs["rows"]) == []
-    assert json.loads(data.attrs["refused"]) == {"rsa": REASON.format(1).replace("correlation", kind)}
+    assert json.loads(data.attrs["refused"]) == {"rsa": REASON.format(1, LEAST_NEUROIDS[kind]).replace("correlation", kind)}
     spec = {"inputs": {"cells": {"net/rdm": str(tmp_path / "rdm.nc")}}, "options": {"region": "V4"}}
     outputs = {name: str(tmp_path / f"{name}.parquet") for name in ("scores", "comparisons")}
     summarise.run({"stage": "summarise", "output": outputs, **spec}, "cpu")
     assert len(read_parquet(outputs["scores"])) == 0
     region = Region({"region": "V4"}, [], [], read_tree(tmp_path / "brain.nc"), {"net/rdm": data})
     said = missing(region)
-    assert f"RSA: not computed: {REASON.format(1).replace('correlation', kind)}." in said
+    assert f"RSA: not computed: {REASON.format(1, LEAST_NEUROIDS[kind]).replace('correlation', kind)}." in said
     assert not any("compares no RDMs" in text for text in said)
 
 
@@ -55,7 +56,7 @@ def test_another_rdm_of_the_same_region_is_computed(tmp_path: Path) -> None:
     rows = rows_from_json(data.attrs["rows"])
     assert {row["method"] for row in rows} == {"rsa"}
     assert len([row for row in rows if row["subject"] == "1"]) == 2
-    assert json.loads(data.attrs["refused"]) == {"trsa": f"{REASON.format(1)}; {REASON.format(2)}"}
+    assert json.loads(data.attrs["refused"]) == {"trsa": f"{REASON.format(1, 3)}; {REASON.format(2, 3)}"}
     brain = rdm(subjects["1"]["response"].values.astype(float), "euclidean")
     for row in rows:
         if row["subject"] == "1":
