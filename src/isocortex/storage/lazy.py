@@ -20,7 +20,7 @@ from isocortex.storage.atomic import replacing
 from isocortex.storage.store import Store, write_sidecar
 
 # Bytes of one chunk of a store, and of what is held at once on the way from a file to a store.
-CHUNK_BYTES, BLOCK_BYTES = 4 << 20, 8 << 20
+CHUNK_BYTES, BLOCK_BYTES = 2 << 20, 4 << 20
 ROWS = 4096
 NAME = "response"
 Read = Callable[[np.ndarray, np.ndarray], np.ndarray]
