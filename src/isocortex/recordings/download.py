@@ -22,6 +22,7 @@ from isocortex.recordings.paths import describe
 from isocortex.storage.atomic import digest_file
 
 BLOCK = 1 << 18
+BEGINNING = 512  # bytes that tell a page from a file
 # Answers that another attempt may turn into a file; every other error is final.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -172,9 +173,11 @@ class Downloader:
         name = self.part.name.removesuffix(".part")
         with tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=name, disable=not self.progress) as bar:
             # What has arrived is kept, however little: a full block may never come.
+            first = b""
             while block := self._read(answer):
-                if start == 0 and stream.tell() == 0:
-                    self._refuse_page(block, answer, name)
+                if start == 0 and len(first) < BEGINNING:  # a server may send its first bytes one by one
+                    first += block
+                    self._refuse_page(first, answer, name)
                 stream.write(block)
                 bar.update(len(block))
         size = stream.seek(0, 2)
@@ -184,7 +187,7 @@ class Downloader:
     @staticmethod
     def _refuse_page(block: bytes, answer: requests.Response, name: str) -> None:
         """What servers send with 200 instead of the file: a page to log in, or a pointer of git-annex."""
-        start = block[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+        start = block[:BEGINNING].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
         says_page = "text/html" in answer.headers.get("Content-Type", "") and start.startswith(b"<")
         if (says_page or start.startswith(PAGES)) and PurePosixPath(name).suffix.lower() not in (".html", ".htm"):
             raise FetchError(

@@ -20,6 +20,7 @@ from isocortex.recordings.download import Downloader, wrong
 from isocortex.recordings.paths import bind, check_relative, describe
 
 logger = logging.getLogger(__name__)
+HERE = "resources"  # the source of a file that somebody put there by hand
 
 # Data sets that are made, not fetched.
 MAKERS = {"simulated": "isocortex.recordings.simulated:fetch", "digits": "isocortex.recordings.networks:fetch"}
@@ -110,12 +111,20 @@ def fetch_file(path: str, file: Mapping[str, Any], places: Places) -> dict[str, 
     if url is None:
         raise FetchError(_not_found(path, file.get("manual"), places))
     _forget_links(target, places.target)
-    if expected is None and target.is_file() and not wrong(target, file):
+    origin = _note(target).read_text(encoding="utf-8") if _note(target).is_file() else None
+    if expected is None and target.is_file() and origin in (None, url) and not wrong(target, file):
         found, size = describe(target)
-        return {"sha256": found, "bytes": size, "source": source}
+        return {"sha256": found, "bytes": size, "source": source if origin else HERE}
     _download(url, target, file, places)
+    if target.is_file():
+        _note(target).write_text(url, encoding="utf-8")
     found, size = describe(target)
     return {"sha256": found, "bytes": size, "source": source}
+
+
+def _note(target: Path) -> Path:
+    """Where it stands which address a file came from: without a digest nothing else tells it from that of another address."""
+    return target.with_name(f".{target.name}.from")
 
 
 def _unpacked(path: str, file: Mapping[str, Any], places: Places) -> dict[str, Any]:
@@ -126,14 +135,15 @@ def _unpacked(path: str, file: Mapping[str, Any], places: Places) -> dict[str, A
         if folder is not None and (folder / path).is_dir():
             return _take(folder / path, target, {}, own=folder is places.root) | {"source": source}
     _forget_links(target, places.target)
-    if not is_unpacked(target, file.get("sha256")):
+    if not is_unpacked(target, file.get("sha256"), source):
         archive = f"{path}.{file['unpack']}"
         fetch_file(archive, {**file, "unpack": None}, places)
         try:
-            unpack(places.target / archive, target, file["unpack"])
+            unpack(places.target / archive, target, file["unpack"], source)
         finally:
             # One that could not be unpacked would stand in the way of a better one.
             _remove(places.target / archive)
+            _remove(_note(places.target / archive))
     found, size = describe(target)
     return {"sha256": found, "bytes": size, "source": source}
 

@@ -81,17 +81,10 @@ _COUNTS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axi
 
 def clusters(n: int, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
     """The first member of the cluster that each of `n` is joined to by pairs, -1 for those in none."""
-    first = np.arange(n)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def root(index: int) -> int:
-        while first[index] != index:
-            first[index] = first[first[index]]
-            index = int(first[index])
-        return index
-
-    for one, other in pairs:
-        low, high = sorted((root(one), root(other)))
-        first[high] = low
-    paired = np.zeros(n, dtype=bool)
-    paired[[index for pair in pairs for index in pair]] = True
-    return np.where(paired, [root(index) for index in range(n)], -1)
+    left, right = np.asarray(pairs, dtype=np.int64).reshape(-1, 2).T
+    _, label = connected_components(coo_array((np.ones(len(left)), (left, right)), shape=(n, n)), directed=False)
+    _, first, counts = np.unique(label, return_index=True, return_counts=True)
+    return np.where(counts[label] > 1, first[label], -1) if n else np.zeros(0, dtype=np.int64)

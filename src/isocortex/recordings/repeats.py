@@ -22,6 +22,14 @@ def repeat_numbers(stimulus: np.ndarray) -> np.ndarray:
     return numbers
 
 
+def run_numbers(runs: np.ndarray) -> np.ndarray:
+    """Runs as integers: their own numbers, else the order of their names; 0 where there is none."""
+    try:
+        return np.asarray([int(run) if run else 0 for run in runs], dtype=np.int64)
+    except ValueError:
+        return np.unique(runs, return_inverse=True)[1].astype(np.int64)
+
+
 def presented(stimulus_ids: Sequence[str], shown: Sequence[str]) -> list[str]:
     """Those of `stimulus_ids`, in their order, that occur in `shown` (one id per presentation)."""
     seen = set(shown)

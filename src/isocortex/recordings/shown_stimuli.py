@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from isocortex.errors import DataError
+from isocortex.recordings.known import check_known
 from isocortex.recordings.paths import inside
 
 REPEATED = "rep_"  # before the name of an image that BOLD5000 shows again
@@ -65,14 +66,10 @@ def unique(table: pd.DataFrame, labels: Sequence[str], where: str) -> pd.DataFra
     return table.iloc[first].reset_index(drop=True)
 
 
-def check_known(ids: np.ndarray, table: pd.DataFrame, where: str) -> None:
+def check_shown(ids: np.ndarray, table: pd.DataFrame, where: str) -> None:
     """A `DataError` for trials whose image is not in the stimulus set."""
-    unknown = np.setdiff1d(ids, table["stimulus_id"].to_numpy(dtype=str))
-    if len(unknown):
-        raise DataError(
-            f"{where}: {len(unknown)} images are not in the stimulus set (first {str(unknown[0])!r}); make the set from the "
-            "same list (shown: {path: …}), or correct stimuli"
-        )
+    advice = "make the set from the same list (shown: {path: …}), or correct stimuli"
+    check_known(ids, table["stimulus_id"].astype(str), where, "images", advice)
 
 
 def _stem(name: str) -> str:

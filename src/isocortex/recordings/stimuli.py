@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from isocortex.errors import DataError
-from isocortex.recordings.arrays import as_text, read_array
+from isocortex.recordings.arrays import as_text, open_response, read_array
 from isocortex.recordings.near_duplicates import SIDE, clusters, near_pairs, thumbnail
 from isocortex.recordings.paths import bind, check_relative, inside
 from isocortex.recordings.shown_stimuli import shown, unique
@@ -147,7 +147,7 @@ def _images(place: Mapping[str, Any], root: Path, where: str) -> pd.DataFrame:
     """Name, path and row of every image of a folder, an archive or an array."""
     path, where = place["path"], f"{where}, images"
     file = inside(root, path, where)
-    if file.is_dir():
+    if file.is_dir() and file.suffix != ".zarr":
         names = [item.relative_to(file).as_posix() for item in file.rglob("*") if item.is_file()]
         paths = {name: f"{path}/{name}" for name in names}
     elif file.suffix.lower() == ".zip":
@@ -160,9 +160,9 @@ def _images(place: Mapping[str, Any], root: Path, where: str) -> pd.DataFrame:
             check_relative(name, f"{where}, {path}")
         paths = {name: f"{path}!{name}" for name in names}
     else:
-        array = read_array(root, path, place.get("key"), where)
+        n = open_response(root, path, place.get("key"), where).shape[0]  # none of the pictures is read for it
         key = f"!{place['key']}" if place.get("key") else ""
-        return pd.DataFrame({"name": [str(i) for i in range(len(array))], "path": f"{path}{key}", "row": np.arange(len(array))})
+        return pd.DataFrame({"name": [str(i) for i in range(n)], "path": f"{path}{key}", "row": np.arange(n)})
     shown = [name for name in names if not _hidden(name)]
     # Sounds are the stimuli where there is no image.
     of = lambda suffixes: sorted(name for name in shown if PurePosixPath(name).suffix.lower() in suffixes)

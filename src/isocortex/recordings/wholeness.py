@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from isocortex.errors import DataError
+from isocortex.recordings.known import check_known
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 OVER_TIME = ("sum", "mean")
@@ -28,13 +29,8 @@ def check_recording(recording: xr.Dataset, stimulus_ids: Iterable[str]) -> None:
         # Names become files of the store, and words of attributes that are divided at spaces.
         if not NAME.fullmatch(str(name)):
             raise DataError(f"found a coordinate called {name!r}, expected letters, digits and . _ + - in its name; rename it")
-    known = set(stimulus_ids)
-    strange = [name for name in recording["stimulus_id"].to_numpy().astype(str).tolist() if name not in known]
-    if strange:
-        raise DataError(
-            f"{len(strange)} presentations are of stimuli that the stimulus set lacks (first {strange[0]!r}); "
-            "correct the ids, or add the stimuli"
-        )
+    shown = recording["stimulus_id"].to_numpy().astype(str)
+    check_known(shown, stimulus_ids, "stimulus_id", "ids", "correct the ids, or add the stimuli")
     names, counts = np.unique(recording["neuroid_id"].to_numpy().astype(str), return_counts=True)
     if counts.max() > 1 or "" in names:
         found = f"{int((counts > 1).sum())} neuroid ids twice (first {str(names[counts.argmax()])!r})"

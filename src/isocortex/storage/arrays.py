@@ -92,10 +92,16 @@ def _map_member(path: Path, member: zipfile.ZipInfo) -> np.ndarray | None:
 def _open_zarr(path: Path, key: str | None) -> Any:
     import zarr
 
-    node = zarr.open(path, mode="r")
-    if isinstance(node, zarr.Array):
-        return node
-    return node[_choose(path, key, [name for name, _ in node.arrays()])]
+    node: Any = zarr.open(path, mode="r")
+    if not isinstance(node, zarr.Array):
+        node = node[_choose(path, key, [name for name, _ in node.arrays()])]
+    # Codecs of version 2 may be any of numcodecs', and one of them unpickles what it is given.
+    codecs = [*(getattr(node.metadata, "filters", None) or ()), getattr(node.metadata, "compressor", None)]
+    if any(str(getattr(codec, "codec_id", "")) == "pickle" for codec in codecs):
+        raise DataError(
+            f"{path}: {key or 'the array'} holds pickled Python objects, which are never opened; store plain numbers"
+        )
+    return node
 
 
 def _open_netcdf(path: Path, key: str | None) -> Any:

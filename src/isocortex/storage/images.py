@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from isocortex.errors import DataError
-from isocortex.storage.arrays import open_array
+from isocortex.storage.arrays import OPENERS, open_array
 
 # Files of arrays whose rows are pictures.
-ROWS = (".npz", ".npy", ".h5", ".hdf5", ".hdf", ".nwb")
+ROWS = tuple(OPENERS)
 
 
 class ImageReader:
@@ -46,7 +46,7 @@ class ImageReader:
         container, _, member = path.partition("!")
         if not path:
             raise DataError(f"{self.root}: a stimulus has no image path; this model needs images, use precomputed or labels")
-        if container.endswith(ROWS):
+        if container.lower().endswith(ROWS):
             return self._read_row(path, container, member or None, row)
         return self._read_file(path, container, member)
 

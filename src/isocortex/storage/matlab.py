@@ -130,5 +130,8 @@ def _cells(path: Path, key: str, file: Any, node: Any) -> np.ndarray:
         cell = file[reference]
         if cell.attrs.get("MATLAB_class", b"") not in (b"char", "char") and "MATLAB_empty" not in cell.attrs:
             raise _refused(path, key, "a cell array of other things than text")
-        texts.append("" if "MATLAB_empty" in cell.attrs else str(_chars(cell[()])[0]))
+        rows = [""] if "MATLAB_empty" in cell.attrs else _chars(cell[()]).tolist()
+        if len(rows) > 1:
+            raise _refused(path, key, "a cell array with several rows of text in a cell")
+        texts += rows
     return np.asarray(texts, dtype=str).reshape(references.shape)

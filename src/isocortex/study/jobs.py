@@ -29,7 +29,7 @@ class Jobs:
 
     study: Study
 
-    @property
+    @cached_property
     def at(self) -> Layout:
         """Where things lie."""
         return Layout(self.study)

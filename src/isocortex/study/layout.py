@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from isocortex.digests import digest_json
 from isocortex.study.model import Study
+from isocortex.study.parts import parts
 from isocortex.study.recipes import RECIPES
 
 # Keys of a model's entry that do not change its activations.
@@ -41,6 +43,11 @@ class Layout:
 
     def _named(self, stage: str, name: str, entry: Any) -> str:
         return f"{name}~{digest_json({'recipe': RECIPES[stage], 'entry': entry})[:8]}"
+
+    @cached_property
+    def parts(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Files of the data set by the part that is fetched together."""
+        return parts(self.study.dataset_entry)
 
     def manifest(self, part: str) -> str:
         """Manifest of a part of the downloads."""

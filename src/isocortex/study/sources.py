@@ -11,7 +11,7 @@ from isocortex.study.job import Job
 from isocortex.study.layout import Layout
 from isocortex.study.model import Entry
 from isocortex.study.options import NEEDS_PATTERNS
-from isocortex.study.parts import ATLASES, COMMON, atlas_part, named_paths, part_name, parts
+from isocortex.study.parts import ATLASES, COMMON, atlas_part, named_paths, part_name
 from isocortex.study.places import own_files
 from isocortex.study.readouts import stored_maps
 from isocortex.study.recipes import RECIPES
@@ -28,8 +28,9 @@ def fetch(at: Layout) -> Iterator[Job]:
         for kind in ("simulated", "digits")
         if value.get(kind)
     }
-    for part, files in parts(entry).items():
-        if part in _wanted(at):
+    wanted = _wanted(at)
+    for part, files in at.parts.items():
+        if part in wanted:
             mine = {**kept, "files": files, "stimuli": made if part == COMMON else {}}
             options = {"name": at.dataset, "part": part, "entry": mine, "accept_terms": at.study.options.accept_terms}
             yield Job("fetch", {}, at.manifest(part), options)
@@ -49,8 +50,7 @@ def _atlases(places: Any) -> list[str]:
 
 def _manifests(at: Layout, *wanted: str) -> dict[str, str]:
     """Manifests of the parts that there are, by part; a data set without files of one subject has no such part."""
-    there = parts(at.study.dataset_entry)
-    return {part: at.manifest(part) for part in (COMMON, *wanted) if part in there}
+    return {part: at.manifest(part) for part in (COMMON, *wanted) if part in at.parts}
 
 
 def stimuli(at: Layout) -> Iterator[Job]:

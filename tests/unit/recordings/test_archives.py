@@ -319,6 +319,6 @@ def test_every_snippet_of_the_guide_is_taken():
     files, subject = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", chapter, re.DOTALL))
     for file in files["files"].values():
         assert File.model_validate(file).url == file["url"]
-    assert ADAPTERS[subject["adapter"]].model_validate(subject).model_dump()["window"] == [0.07, 0.17]
+    assert ADAPTERS[subject["adapter"]].model_validate(subject).model_dump()["where"] == {"animal": ["Tito"]}
     named = set(re.findall(r"`([a-z0-9]+)://", chapter))
     assert named == {*ARCHIVES, "nilearn", "https", "file"}

@@ -70,7 +70,9 @@ def test_pairs_that_nobody_saw_are_refused_or_filled(tmp_path):
     message = r"triplets in t.csv: 3 of 6 pairs were never judged; take fewer stimuli, or say unseen: mean"
     with pytest.raises(DataError, match=message):
         recording(tmp_path, "triplets", path=path)
-    found = recording(tmp_path, "triplets", path=path, unseen="mean")["rdm"][0].to_numpy()
+    whole = recording(tmp_path, "triplets", path=path, unseen="mean")
+    assert str(whole["note"].item()).endswith("; 3 of 6 pairs were never judged and have the mean of the others")
+    found = whole["rdm"][0].to_numpy()
     seen = [1 / 3, 2 / 3, 1]
     assert [found[0, 1], found[0, 2], found[1, 2]] == pytest.approx(seen)
     np.testing.assert_allclose(found[3, :3], np.mean(seen))
@@ -193,3 +195,14 @@ def test_one_triplet_alone_has_no_reliability(tmp_path):
     found = recording(tmp_path, "triplets", ids=IDS[:3], path=path)
     assert found["rdm"][0].to_numpy().tolist() == [[0, 0, 1], [0, 0, 1], [1, 1, 0]]
     assert np.isnan(found["reliability"].item())
+
+
+def test_reliability_of_noise_is_near_nothing_and_above_minus_one():
+    """Random halves of noise correlate at -1 now and then, where the formula for whole lengths has a pole."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(12):
+        rows = np.array([rng.permutation(5)[:3] for _ in range(40)])
+        found.append(split_half(lambda kept, rows=rows: triplet_rdm(rows[kept], 5), np.arange(40)))
+    assert min(found) > -0.6
+    assert abs(np.mean(found)) < 0.3

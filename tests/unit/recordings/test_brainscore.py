@@ -110,8 +110,8 @@ def test_dimensions_stand_in_any_order(tmp_path, dims):
 
 def test_few_rows_are_held_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(brainscore, "HELD_BYTES", 8 * 4 * 2 * 2)
-    found = read(tmp_path, assembly(4), window=[0.08, 0.1])["response"]
-    wanted = [[(value(p, n, 1) + value(p, n, 2)) / 2 for n in range(4)] for p in (4, 3, 0)]
+    found = read(tmp_path, assembly(4))["response"]
+    wanted = [[[value(p, n, t) for t in range(4)] for n in range(4)] for p in (4, 3, 0)]
     assert found[[4, 3, 0]].values.tolist() == wanted
 
 
@@ -120,13 +120,6 @@ def test_bins_are_the_time_after_the_stimulus(tmp_path):
     assert found["time"].values.tolist() == [0.07, 0.08, 0.09]
     assert found["time_end"].values.tolist() == [0.08, 0.09, 0.1]
     assert found.attrs["over_time"] == "mean"
-
-
-def test_a_window_averages_its_bins(tmp_path):
-    found = read(tmp_path, assembly(5), window=[0.08, 0.1])
-    assert found["response"].dims == ("presentation", "neuroid")
-    assert found["response"].values[2, 3] == (value(2, 3, 1) + value(2, 3, 2)) / 2
-    assert read(tmp_path, assembly(5), window=[0.075, 0.095])["response"].values[2, 3] == value(2, 3, 1)
 
 
 def test_an_assembly_without_bins(tmp_path):
@@ -154,10 +147,8 @@ def test_newer_assemblies_say_stimulus_id_and_number_their_neuroids(tmp_path):
         (assembly(), {"where": {"monkey": ["Tito"]}}, "the neuroids have no level 'monkey', found animal, arr, neuroid_id"),
         (assembly(), {"where": {"animal": ["tito"]}}, "no neuroid has animal 'tito', found Chabo, Tito; correct 'where'"),
         (assembly(), {"where": {"animal": ["Chabo"], "region": ["V4"]}}, "no neuroid has all of"),
-        (assembly(3), {"window": [0.2, 0.3]}, r"no time bin lies within \[0.2, 0.3\] s, found 3 from 0.07 to 0.1 s; correct"),
         (assembly(3, time_bin_start=("time_bin", [90, 80, 70])), {}, "the time bins do not increase"),
         (assembly(3, time_bin_end=None), {}, "found no levels time_bin_start and time_bin_end of time bins, expected both"),
-        (assembly(dims=("presentation", "neuroid")), {"window": [0.0, 0.1]}, "found no levels time_bin_start and"),
         (assembly(), {"variable": "other"}, "found dicarlo.MajajHong2015.public of presentation and neuroid, expected 'other'"),
         (assembly()[["image_id"]], {}, "found no variable of presentation and neuroid, expected one; correct 'variable'"),
     ],
@@ -172,11 +163,6 @@ def test_a_file_that_is_no_assembly(tmp_path):
     (tmp_path / NAME).write_bytes(b"no netCDF")
     with pytest.raises(DataError, match="not a readable netCDF file"):
         load({"path": NAME}, tmp_path, STIMULI)
-
-
-def test_a_window_ends_after_its_start():
-    with pytest.raises(ValueError, match=r"found \[0\.2, 0\.1\], expected its end after its start"):
-        BrainscoreSubject.model_validate({"adapter": "brainscore", "stimuli": "s", "path": "a.nc", "window": [0.2, 0.1]})
 
 
 CATALOGUE = Path(__file__).parents[3] / "config/catalogue"
@@ -220,10 +206,3 @@ def test_a_miniature_of_the_stimulus_files_is_read_as_the_catalogue_says(tmp_pat
     with ImageReader(tmp_path) as reader:
         read_in = [np.asarray(reader.read(path, -1)) for path in table["path"]]
     assert [int(image[0, 0, 0]) for image in read_in] == [200, 10]
-
-
-def test_a_window_that_was_not_recorded(tmp_path):
-    made = assembly(n_bins=3)
-    start, end = (made[name].to_numpy() / 1000 for name in ("time_bin_start", "time_bin_end"))
-    with pytest.raises(DataError, match=r"window is \[.*\] s, expected within .* s, which was recorded; correct window"):
-        read(tmp_path, made, window=[float(start[0]), float(end[-1] + 2 * (end[-1] - start[-1]))])

@@ -259,3 +259,20 @@ def test_a_link_on_the_way_is_taken_out_too(tmp_path, site):
     fetch_dataset(entry({"url": f"{site.url}/x"}), places(tmp_path))
     assert (tmp_path / "resources/d/a/x.bin").read_bytes() == b"another"
     assert (own / "a/x.bin").read_bytes() == BODY
+
+
+def test_another_address_is_another_file_where_no_digest_tells(tmp_path, site):
+    site.files |= {"/v1": b"one", "/v2": b"two"}
+    for version, body in (("v1", b"one"), ("v2", b"two"), ("v2", b"two")):
+        found = fetch_dataset(entry({"url": f"{site.url}/{version}"}), places(tmp_path))["files"]["a/x.bin"]
+        assert (tmp_path / "resources/d/a/x.bin").read_bytes() == body
+        assert found["source"] == f"{site.url}/{version}"
+        assert found["sha256"] == hashlib.sha256(body).hexdigest()
+    assert len(site.asked) == 2
+
+
+def test_a_file_put_there_by_hand_is_taken_and_not_said_to_be_another(tmp_path, site):
+    local(tmp_path / "resources/d", b"mine")
+    found = fetch_dataset(entry({"url": f"{site.url}/x"}), places(tmp_path))["files"]["a/x.bin"]
+    assert found == {"sha256": hashlib.sha256(b"mine").hexdigest(), "bytes": 4, "source": "resources"}
+    assert not site.asked

@@ -117,7 +117,7 @@ def test_each_value_is_that_of_its_trial_and_voxel(made: Path) -> None:
     found = load(made)
     assert found["response"].shape == (1500, 3)
     assert found["response"].dtype == np.float32
-    assert found["neuroid_id"].values.tolist() == ["0-1-2", "2-1-4", "2-3-2"]
+    assert found["neuroid_id"].values.tolist() == ["0_1_2", "2_1_4", "2_3_2"]
     trial = np.arange(750)
     for session in (1, 2):
         mine = found["response"].values[(session - 1) * 750 : session * 750]
@@ -156,7 +156,7 @@ def test_voxels_have_labels_positions_and_reliability(made: Path) -> None:
 def test_one_session_and_several_masks(made: Path) -> None:
     found = load(made, sessions=[2], mask=["streams", "prf-visualrois"])
     assert found["session"].values[0] == "02"
-    assert found["neuroid_id"].values.tolist() == ["0-1-2", "2-1-4", "2-3-2"]
+    assert found["neuroid_id"].values.tolist() == ["0_1_2", "2_1_4", "2_3_2"]
     np.testing.assert_allclose(found["response"].values[0, 0], (20000 - 300 + 200 - 7) / 300, rtol=1e-6)
 
 

@@ -204,3 +204,32 @@ def test_conditions_have_the_same_labels():
         StimulusSet.model_validate({"n": 2, "conditions": {"a": {"x": 1}, "b": None}})
     with pytest.raises(ValidationError, match="conditions: found beside a source of names; leave one of them out"):
         StimulusSet.model_validate({"n": 1, "conditions": {"a": None}, "ids": {"path": "x.npz"}})
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "mat", "h5", "zarr"])
+def test_pictures_as_rows_of_an_array_of_any_kind(tmp_path, suffix):
+    """What can be listed can be read: the table's digests are of the pictures themselves."""
+    import h5py
+    import zarr
+    from scipy.io import savemat
+
+    from isocortex.storage.images import as_rgb, image_digest
+
+    pictures = np.random.default_rng(0).integers(0, 255, (3, 8, 8, 3), dtype=np.uint8)
+    path = tmp_path / f"im.{suffix}"
+
+    def hdf5() -> None:
+        with h5py.File(path, "w") as file:
+            file["im"] = pictures
+
+    writers = {
+        "npy": lambda: np.save(path, pictures),
+        "npz": lambda: np.savez(path, im=pictures),
+        "mat": lambda: savemat(path, {"im": pictures}),
+        "h5": hdf5,
+        "zarr": lambda: zarr.save_group(path, im=pictures),
+    }
+    writers[suffix]()
+    key = {} if suffix == "npy" else {"key": "im"}
+    table = make_table({"n": 3, "images": {"path": path.name, **key}}, tmp_path, "set im")
+    assert table["digest"].tolist() == [image_digest(as_rgb(picture, "")) for picture in pictures]

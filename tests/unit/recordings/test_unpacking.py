@@ -142,3 +142,20 @@ def test_nilearn_fails(tmp_path, monkeypatch):
     with pytest.raises(FetchError, match="nilearn made no folder 'miyawaki2008'"):
         fetch(tmp_path, url="nilearn://miyawaki2008")
     assert not (tmp_path / "d/a/x").exists()
+
+
+def test_another_address_is_another_archive(site, tmp_path):
+    site.files |= {"/v1": zipped(("1.png", b"one")), "/v2": zipped(("1.png", b"two"))}
+    for version, body in (("v1", b"one"), ("v2", b"two"), ("v2", b"two")):
+        fetch(tmp_path, url=f"{site.url}/{version}", unpack="zip")
+        assert (tmp_path / "d/a/x/1.png").read_bytes() == body
+    assert len(site.asked) == 2
+
+
+def test_an_archive_that_would_fill_the_disk(site, tmp_path, monkeypatch):
+    site.files["/x"] = zipped(("1.png", b"one"))
+    full = type("Usage", (), {"free": 100 << 20})()
+    monkeypatch.setattr("isocortex.recordings.archives.unpack.shutil.disk_usage", lambda folder: full)
+    with pytest.raises(FetchError, match="the disk has less than 512 MB left while it is unpacked; free some space"):
+        fetch(tmp_path, url=f"{site.url}/x", unpack="zip")
+    assert not (tmp_path / "d/a/x").exists()

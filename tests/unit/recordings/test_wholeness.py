@@ -35,7 +35,10 @@ def test_a_whole_recording_passes():
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"stimulus_id": ["a", "b", "x", "y"]}, "2 presentations are of stimuli that the stimulus set lacks (first 'x')"),
+        (
+            {"stimulus_id": ["a", "b", "x", "y"]},
+            "stimulus_id: 2 ids are not in the stimulus set (first 'x'); correct the ids, or add",
+        ),
         ({"neuroid_id": ["n1", "n1"]}, "found 1 neuroid ids twice (first 'n1'), expected unique ids; correct neuroid_id"),
         ({"neuroid_id": ["n1", ""]}, "found an empty neuroid id, expected unique ids"),
         ({"time": [0.0, 0.2, 0.1]}, "time does not increase: bin 2 starts at 0.1 s, after one at 0.2 s; order the bins"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +222,17 @@ def test_grey_levels_are_images_whatever_type_they_have():
     for values in (levels / 255, levels + 0.5, levels - 1, levels + 1, np.zeros((2, 2)), levels * np.nan):
         with pytest.raises(DataError, match=r"here: found .* \(2, 2, 1\), expected uint8"):
             as_rgb(values, "here")
+
+
+@pytest.mark.parametrize("place", ["filters", "compressor"])
+def test_a_zarr_array_that_would_unpickle_is_refused(tmp_path, place):
+    """Written by hand: whatever a library of tomorrow allows, such an array is not opened."""
+    store = tmp_path / "x.zarr"
+    store.mkdir()
+    codec = {"id": "pickle", "protocol": 5}
+    meta = {"zarr_format": 2, "shape": [2], "chunks": [2], "dtype": "|O", "fill_value": "", "order": "C"}
+    filters = [{"id": "vlen-utf8"}, *([codec] if place == "filters" else [])]
+    meta |= {"filters": filters, "compressor": codec if place == "compressor" else None}
+    (store / ".zarray").write_text(json.dumps(meta))
+    with pytest.raises(DataError, match=r"x\.zarr: the array holds pickled Python objects, which are never opened"):
+        open_array(store)

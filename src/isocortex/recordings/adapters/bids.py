@@ -75,14 +75,15 @@ def _groups(spec: Mapping[str, Any], root: Path, where: str) -> dict[tuple[str, 
         if spec.get(name):
             found = [file for file in found if file.entities.get(key) in spec[name]]
     groups: dict[tuple[str, str], list[BidsFile]] = {}
-    for file in sorted(found, key=lambda one: (one.entities.get("ses", ""), _number(one), one.entities.get("run", ""))):
+    for file in sorted(found, key=lambda one: (_label(one, "ses"), _label(one, "run"))):
         groups.setdefault((file.entities.get("ses", ""), file.entities.get("run", "")), []).append(file)
     return groups
 
 
-def _number(file: BidsFile) -> int:
-    run = file.entities.get("run", "0")
-    return int(run) if run.isdigit() else 0
+def _label(file: BidsFile, entity: str) -> tuple[int, str]:
+    """An entity's label, by which files are sorted: numbers by their size, 2 before 10, and then text."""
+    label = file.entities.get(entity, "")
+    return (int(label), label) if label.isdigit() else (0, label)
 
 
 def _of_raw(spec: Mapping[str, Any], root: Path, suffix: str, extension: str) -> list[BidsFile]:

@@ -13,7 +13,7 @@ import xarray as xr
 from isocortex.errors import DataError
 from isocortex.recordings.paths import inside
 from isocortex.recordings.repeats import repeat_numbers
-from isocortex.recordings.shown_stimuli import check_known, shown
+from isocortex.recordings.shown_stimuli import check_shown, shown
 from isocortex.storage.arrays import open_array
 from isocortex.storage.lazy import lazy_response
 
@@ -43,7 +43,7 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     """
     where = f"BOLD5000 {spec['name']},"
     ids = shown(spec["files"]["trials"], root, where)["stimulus_id"].to_numpy(dtype=str)
-    check_known(ids, stimuli_table, where.rstrip(","))
+    check_shown(ids, stimuli_table, where.rstrip(","))
     arrays = {roi: _array(place, root, len(ids), where) for roi, place in spec["files"]["rois"].items()}
     sizes = [array.shape[1] for array in arrays.values()]
     names = np.repeat(list(arrays), sizes)

@@ -15,6 +15,7 @@ import xarray as xr
 
 from isocortex.errors import DataError
 from isocortex.recordings.arrays import as_text
+from isocortex.recordings.known import check_known
 from isocortex.recordings.paths import inside
 from isocortex.recordings.repeats import repeat_numbers
 from isocortex.storage.lazy import lazy_response
@@ -32,21 +33,20 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
 
     Parameters
     ----------
-    spec : {path, variable, where: {level: [values]}, window: [start, end]}. `variable` has the dimensions presentation, neuroid
-        and perhaps time_bin, in any order; it may be left out where the file holds one. `where` keeps neuroids; `window`, in
-        seconds, averages the bins inside it.
+    spec : {path, variable, where: {level: [values]}}. `variable` has the dimensions presentation, neuroid and perhaps time_bin,
+        in any order; it may be left out where the file holds one. `where` keeps neuroids.
     root : the data set's folder.
     stimuli_table : the stimulus set, whose ids are the levels stimulus_id or image_id of the presentations.
 
     Returns
     -------
-    Dataset with `response` (presentation, neuroid) float32, read by blocks; where there are several bins and no window,
+    Dataset with `response` (presentation, neuroid) float32, read by blocks; where there are several bins,
     (presentation, neuroid, time) with time and time_end in seconds. Every level of the neuroids is a coordinate; x, y, z are
     NaN where the assembly has none. Presentations are in the order of the file.
 
     Raises
     ------
-    DataError for other dimensions, a missing level, unknown ids, no neuroid that is wanted, or no bin inside the window.
+    DataError for other dimensions, a missing level, unknown ids, or no neuroid that is wanted.
     """
     where, file = f"assembly {spec['path']}", inside(root, spec["path"], "assembly")
     with _open(file, where) as assembly:
@@ -56,17 +56,16 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
         sizes = {str(dim): int(size) for dim, size in assembly[name].sizes.items()}
     kept = _kept(levels["neuroid"], spec.get("where") or {}, sizes["neuroid"], where)
     shown = _shown(levels["presentation"], stimuli_table, where)
-    bins, time = _bins(levels["time_bin"], sizes.get("time_bin"), spec.get("window"), where)
+    time = _bins(levels["time_bin"], sizes.get("time_bin"), where)
     shape = (sizes["presentation"], len(kept), *([len(time["time"])] if time else []))
 
     def read(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         result = np.empty((len(rows), len(columns), *shape[2:]), dtype=np.float32)
-        per_row = 8 * sizes["neuroid"] * len(range(sizes.get("time_bin", 1))[bins])
-        step = max(1, HELD_BYTES // per_row)
+        step = max(1, HELD_BYTES // (8 * sizes["neuroid"] * sizes.get("time_bin", 1)))
         with _open(file, where) as again:
             for start in range(0, len(rows), step):
                 few = slice(start, start + step)
-                result[few] = _values(again[name].variable, dims, rows[few], kept[columns], bins, averaged=not time)
+                result[few] = _values(again[name].variable, dims, rows[few], kept[columns])
         return result
 
     session = levels["presentation"].get("session", np.full(len(shown), ""))
@@ -142,58 +141,30 @@ def _shown(levels: Levels, table: pd.DataFrame, where: str) -> np.ndarray:
             "the one that names the stimulus, or choose another file"
         )
     shown = as_text(levels[level])
-    unknown = np.setdiff1d(shown, table["stimulus_id"].to_numpy(dtype=str))
-    if len(unknown):
-        raise DataError(
-            f"{where}: {len(unknown)} ids are not in the stimulus set (first {str(unknown[0])!r}); correct the stimulus set"
-        )
+    check_known(shown, table["stimulus_id"].astype(str), where, "ids", "correct the stimulus set")
     return shown
 
 
-def _bins(levels: Levels, n: int | None, window: Any, where: str) -> tuple[slice, dict[str, np.ndarray]]:
-    """Which bins are read, and their edges in seconds ({} where they are one, or averaged)."""
-    if n is None and not window:
-        return slice(None), {}
-    if n is None or not set(EDGES) <= set(levels):
-        if n == 1 and not window:
-            return slice(None), {}
-        raise DataError(
-            f"{where}: found no levels {' and '.join(EDGES)} of time bins, expected both; correct 'variable', or leave out "
-            "'window'"
-        )
+def _bins(levels: Levels, n: int | None, where: str) -> dict[str, np.ndarray]:
+    """Edges of the bins in seconds; {} where there are none, or one."""
+    if n is None or n == 1:
+        return {}
+    if not set(EDGES) <= set(levels):
+        raise DataError(f"{where}: found no levels {' and '.join(EDGES)} of time bins, expected both; correct 'variable'")
     start, end = (np.asarray(levels[name], dtype=np.float64) / MILLISECONDS for name in EDGES)
     if (np.diff(start) <= 0).any() or (end <= start).any():
         raise DataError(f"{where}: the time bins do not increase (first {start[0]:g} to {end[0]:g} s), expected them in order")
-    first, last = 0, n
-    if window:
-        within = np.flatnonzero((start >= window[0] - 1e-9) & (end <= window[1] + 1e-9))
-        if not len(within):
-            raise DataError(
-                f"{where}: no time bin lies within {list(window)} s, found {n} from {start[0]:g} to {end[-1]:g} s; "
-                "correct window"
-            )
-        first, last = int(within[0]), int(within[-1]) + 1
-        if start[first] > window[0] + (end - start)[first] or end[last - 1] < window[1] - (end - start)[last - 1]:
-            raise DataError(
-                f"{where}: window is {list(window)} s, expected within {start[0]:g} to {end[-1]:g} s, which was recorded; "
-                "correct window"
-            )
-    chosen = slice(first, last)
-    return chosen, {} if window or n == 1 else {"time": start, "time_end": end}
+    return {"time": start, "time_end": end}
 
 
-def _values(
-    variable: Any, dims: tuple[str, ...], rows: np.ndarray, columns: np.ndarray, bins: slice, *, averaged: bool
-) -> np.ndarray:
+def _values(variable: Any, dims: tuple[str, ...], rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Responses (rows, columns[, bins]): one stretch of the file is read, and what is wanted is taken from it."""
     low = {"presentation": int(rows.min()), "neuroid": int(columns.min())}
     high = {"presentation": int(rows.max()) + 1, "neuroid": int(columns.max()) + 1}
-    index = tuple(bins if dim == "time_bin" else slice(low[dim], high[dim]) for dim in dims)
+    index = tuple(slice(None) if dim == "time_bin" else slice(low[dim], high[dim]) for dim in dims)
     block = variable[index].to_numpy().transpose([dims.index(dim) for dim in DIMS if dim in dims])
     block = block[rows - low["presentation"]][:, columns - low["neuroid"]]
-    if not averaged or block.ndim == 2:
-        return block
-    return block[:, :, 0] if block.shape[2] == 1 else block.mean(axis=2, dtype=np.float64)
+    return block[:, :, 0] if block.ndim == 3 and block.shape[2] == 1 else block
 
 
 def _neuroids(levels: Levels, n: int) -> Levels:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pandas as pd
 import xarray as xr
 
 from isocortex.errors import DataError
-from isocortex.recordings.adapters.nifti import voxel_coordinates
 from isocortex.recordings.arrays import as_text, read_array
 from isocortex.recordings.fmri.images import Grid, open_scan, read_labels, read_mask
 from isocortex.recordings.fmri.presentations import Part, side_by_side
@@ -128,8 +126,7 @@ def _neuroids(
         raise DataError(f"{where}: mask {spec['mask']['path']} has {found} voxels, expected {expected}; correct mask or order")
     mask = np.asarray(read_mask(spec["mask"], root, grid, "refuse"), dtype=bool)
     labels = {name: read_labels(place, root, grid, "refuse", mask) for name, place in (spec.get("labels") or {}).items()}
-    attrs = {"affine": json.dumps(grid.affine.ravel().tolist()), "shape": json.dumps(list(grid.shape))}
-    return mask, {**voxel_coordinates(mask, grid), **labels}, attrs
+    return mask, {**grid.neuroids(np.nonzero(mask)), **labels}, grid.attrs
 
 
 def _reader(file: Path, key: str, mask: np.ndarray, *, first: bool) -> Callable[[int, int], np.ndarray]:

@@ -14,7 +14,7 @@ from isocortex.errors import DataError
 from isocortex.recordings.bdpy import BData, open_bdata
 from isocortex.recordings.paths import inside
 from isocortex.recordings.repeats import repeat_numbers
-from isocortex.recordings.shown_stimuli import check_known, image_names
+from isocortex.recordings.shown_stimuli import check_shown, image_names
 from isocortex.storage.lazy import lazy_response
 
 TYPES = {"training": 1, "test": 2, "imagery": 3}
@@ -47,7 +47,7 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     if not len(rows):
         raise DataError(f"{where}: no trial of {', '.join(spec['trials'])}, expected some; correct trials")
     ids = np.asarray(image_names(data.column("stimulus_id")[rows]), dtype=str)
-    check_known(ids, stimuli_table, where)
+    check_shown(ids, stimuli_table, where)
     voxels = data.columns("VoxelData")
     names = {code: name for name, code in TYPES.items()}
     return xr.Dataset(

@@ -51,11 +51,12 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
         raise DataError(f"{where}: {len(same)} rows rate a stimulus with itself (first: row {same[0] + 1}); remove them")
     values = as_distance(_within(table, spec, where), spec["direction"], *spec["range"])
     judges = table[judge].to_numpy(dtype=str) if judge else np.full(len(table), "")
-    rdm = fill_unseen(judgement_rdm(pairs, values, judges, len(ids)), spec.get("unseen") or "refuse", where)
+    rdm, filled = fill_unseen(judgement_rdm(pairs, values, judges, len(ids)), spec.get("unseen") or "refuse", where)
     units = judges if judge and len(np.unique(judges)) > 1 else np.arange(len(table))
     reliable = split_half(lambda rows: judgement_rdm(pairs[rows], values[rows], judges[rows], len(ids)), units)
     n_judges = f", mean of {len(np.unique(judges))} judges" if judge else ""
-    return as_recording([spec["region"]], [rdm], ids, [reliable], [f"made from ratings of {spec['direction']}{n_judges}"])
+    note = f"made from ratings of {spec['direction']}{n_judges}{filled}"
+    return as_recording([spec["region"]], [rdm], ids, [reliable], [note])
 
 
 def _within(table: pd.DataFrame, spec: Mapping[str, Any], where: str) -> np.ndarray:

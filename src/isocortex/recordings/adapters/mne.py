@@ -14,8 +14,7 @@ import xarray as xr
 from isocortex.errors import DataError
 from isocortex.recordings.neural.bins import bin_edges, check_width, for_samples, mean_in_bins, time_coords
 from isocortex.recordings.neural.mne_epochs import channel_coords, cut_epochs, stored_epochs
-from isocortex.recordings.neural.presentations import run_numbers
-from isocortex.recordings.repeats import repeat_numbers
+from isocortex.recordings.repeats import repeat_numbers, run_numbers
 from isocortex.storage.lazy import Read, lazy_response
 
 BLOCK_BYTES = 32 << 20
@@ -84,6 +83,8 @@ def _edges(times: np.ndarray, period: float, spec: Mapping[str, Any], where: str
             )
     if spec["bin"] is None:
         inside = times[(times >= window[0] - period * 1e-6) & (times < window[1] - period * 1e-6)]
+        if not len(inside):
+            raise DataError(f"{where}: no sample lies within window {window} s, {period:g} s apart; widen it, or give a bin")
         return np.round(np.append(inside, inside[-1] + period), 9)
     edges = bin_edges(window, spec["bin"])
     check_width(edges, period, where)

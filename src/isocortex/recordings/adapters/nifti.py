@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,18 +49,9 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     sources = [_source(scan, Voxels(scan, mask, prepare, scale)) for scan in scans]
     result = side_by_side(parts_of(spec, root, known, sources, where), int(mask.sum()), known, where)
     labels = {name: read_labels(place, root, grid, resample, mask) for name, place in (spec.get("labels") or {}).items()}
-    neuroids = {**voxel_coordinates(mask, grid), **labels}
-    attrs = {"affine": json.dumps(grid.affine.ravel().tolist()), "shape": json.dumps(list(grid.shape))}
+    neuroids = {**grid.neuroids(np.nonzero(mask)), **labels}
     result = result.assign_coords({name: ("neuroid", values) for name, values in neuroids.items()})
-    return result.assign_attrs(attrs | ({"space": spec["space"]} if spec.get("space") else {}))
-
-
-def voxel_coordinates(mask: np.ndarray, grid: Grid) -> dict[str, np.ndarray]:
-    """neuroid_id and x, y, z (mm) of the voxels of `mask` (x, y, z), in C order of their indices."""
-    voxels = np.argwhere(mask)
-    positions = voxels @ grid.affine[:3, :3].T + grid.affine[:3, 3]
-    ids = np.asarray(["_".join(map(str, voxel)) for voxel in voxels.tolist()], dtype=str)
-    return {"neuroid_id": ids} | dict(zip("xyz", positions.T, strict=True))
+    return result.assign_attrs(grid.attrs | ({"space": spec["space"]} if spec.get("space") else {}))
 
 
 def _common_grid(scans: Sequence[Scan]) -> Grid:

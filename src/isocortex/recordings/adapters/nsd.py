@@ -7,7 +7,6 @@ MATLAB writes it, hence (750, Z, Y, X) here, in chunks of one voxel; int16, 300 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,14 @@ import xarray as xr
 
 from isocortex.errors import DataError
 from isocortex.recordings.fmri.images import Grid, open_scan, volumes
+from isocortex.recordings.known import check_known
 from isocortex.recordings.nsd_stimuli import TRIALS, read_design, stimulus_ids
 from isocortex.recordings.paths import inside
 from isocortex.recordings.repeats import repeat_numbers
 from isocortex.storage.lazy import lazy_response
 
 SCALE = 300.0
+OTHER_SET = "give the set the same number and sessions, or set images: shared for both"
 # Names of the values 1, 2, … of a ROI file; those of other files stay numbers.
 NAMES: Mapping[str, Sequence[str]] = {
     "prf-visualrois": ("V1v", "V1d", "V2v", "V2d", "V3v", "V3d", "hV4"),
@@ -61,29 +62,22 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     grid, voxels = _voxels(files["masks"], root, what)
     trials, rows, sessions = _trials(spec, root, what)
     ids = stimulus_ids(trials)
-    _check_known(ids, stimuli_table, what)
+    check_known(ids, stimuli_table["stimulus_id"].astype(str), what.rstrip(","), "images", OTHER_SET)
     reader = _Sessions(root, files["betas"], voxels, grid, what)
     taken = np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
-    at = np.stack([*voxels, np.ones(len(voxels[0]), dtype=np.int64)])
-    x, y, z = (grid.affine @ at)[:3]
     labels = {name: _labels(name, place, root, grid, voxels, what) for name, place in files["rois"].items()}
     return xr.Dataset(
-        {"response": lazy_response((len(ids), len(x)), lambda chosen, columns: reader.read(taken[chosen], columns))},
+        {"response": lazy_response((len(ids), len(voxels[0])), lambda chosen, columns: reader.read(taken[chosen], columns))},
         coords={
             "stimulus_id": ("presentation", ids),
             "repeat": ("presentation", repeat_numbers(ids)),
             "session": ("presentation", sessions),
             "run": ("presentation", np.zeros(len(ids), dtype=np.int64)),
-            "neuroid_id": ("neuroid", np.asarray([f"{i}-{j}-{k}" for i, j, k in zip(*voxels, strict=True)], dtype=str)),
-            **{name: ("neuroid", values) for name, values in (("x", x), ("y", y), ("z", z))},
+            **{name: ("neuroid", values) for name, values in grid.neuroids(voxels).items()},
             "ncsnr": ("neuroid", _volume(files["ncsnr"], root, grid, what)[voxels]),
             **{name: ("neuroid", values) for name, values in labels.items()},
         },
-        attrs={
-            "affine": json.dumps([float(value) for value in grid.affine.ravel()]),
-            "shape": json.dumps([int(size) for size in grid.shape]),
-            "space": f"subj{spec['number']:02d} {spec['space']}",
-        },
+        attrs={**grid.attrs, "space": f"subj{spec['number']:02d} {spec['space']}"},
     )
 
 
@@ -98,15 +92,6 @@ def _trials(spec: Mapping[str, Any], root: Path, what: str) -> tuple[np.ndarray,
         rows.append(place * TRIALS + kept)
         sessions += [f"{one['session']:02d}"] * len(kept)
     return np.concatenate(images), rows, np.asarray(sessions, dtype=str)
-
-
-def _check_known(ids: np.ndarray, table: pd.DataFrame, what: str) -> None:
-    unknown = np.setdiff1d(ids, table["stimulus_id"].to_numpy(dtype=str))
-    if len(unknown):
-        raise DataError(
-            f"{what} {len(unknown)} images are not in the stimulus set (first {str(unknown[0])!r}); give the set the same "
-            "number and sessions, or set images: shared for both"
-        )
 
 
 def _volume(place: Mapping[str, Any], root: Path, grid: Grid | None, what: str) -> np.ndarray:

@@ -14,7 +14,8 @@ import xarray as xr
 from isocortex.errors import DataError
 from isocortex.recordings.arrays import as_text, open_response, read_array
 from isocortex.recordings.axes import Axes, time_bins, trailing
-from isocortex.recordings.repeats import repeat_numbers
+from isocortex.recordings.known import check_known
+from isocortex.recordings.repeats import repeat_numbers, run_numbers
 from isocortex.storage.lazy import lazy_response
 
 SUFFIXES = {
@@ -63,7 +64,7 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     presentation = {
         "stimulus_id": shown,
         "session": _per_presentation(spec.get("session"), spec, root, shape, "session"),
-        "run": _run_numbers(_per_presentation(spec.get("run"), spec, root, shape, "run")),
+        "run": run_numbers(_per_presentation(spec.get("run"), spec, root, shape, "run")),
     }
     coords = {name: column[kept] for name, column in presentation.items()}
     coords["repeat"] = repeat_numbers(coords["stimulus_id"])
@@ -104,11 +105,7 @@ def _shown(spec: Mapping[str, Any], root: Path, ids: np.ndarray, axes: Axes, whe
     shown = as_text(_place(place, spec, root, "stimulus_id"))
     if shown.shape != (n,):
         raise DataError(f"{where}: stimulus_id has shape {shown.shape}, expected ({n},), one id per presentation")
-    unknown = np.setdiff1d(shown, ids)
-    if len(unknown):
-        raise DataError(
-            f"{where}: {len(unknown)} ids are not in the stimulus set (first {str(unknown[0])!r}); correct ids or stimuli"
-        )
+    check_known(shown, ids, where, "ids", "correct ids or stimuli")
     return shown
 
 
@@ -149,14 +146,6 @@ def _per_presentation(
             f"subject array {spec['path']}, {what}: found shape {values.shape}, expected one value per {' × '.join(dims)}"
         )
     return values.reshape(-1)
-
-
-def _run_numbers(runs: np.ndarray) -> np.ndarray:
-    """Runs as integers: their own numbers, else the order of their names."""
-    try:
-        return np.asarray([int(run) if run else 0 for run in runs], dtype=np.int64)
-    except ValueError:
-        return np.unique(runs, return_inverse=True)[1].astype(np.int64)
 
 
 def _volume(spec: Mapping[str, Any], root: Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ import xarray as xr
 from isocortex.errors import DataError
 from isocortex.recordings.paths import inside
 from isocortex.recordings.repeats import repeat_numbers
-from isocortex.recordings.shown_stimuli import check_known, shown
+from isocortex.recordings.shown_stimuli import check_shown, shown
 from isocortex.storage.lazy import lazy_response
 
 GROUP = "ResponseData"
@@ -51,7 +51,7 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     what, files = f"THINGS subject {spec['number']},", spec["files"]
     trials = _trials(files["trials"], root, what)
     ids = trials["stimulus_id"].to_numpy(dtype=str)
-    check_known(ids, stimuli_table, what.rstrip(","))
+    check_shown(ids, stimuli_table, what.rstrip(","))
     every = _voxels(files["voxels"], spec["rois"], root, what)
     member = (every[list(spec["rois"])] > 0).to_numpy()
     rows = np.flatnonzero(member.any(axis=1))

@@ -46,9 +46,9 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
     twice = np.flatnonzero((found[:, 0] == found[:, 1]) | (found[:, 0] == found[:, 2]) | (found[:, 1] == found[:, 2]))
     if len(twice):
         raise DataError(f"{where}: {len(twice)} triplets hold a stimulus twice (first: row {twice[0] + 1}); remove them")
-    rdm = fill_unseen(triplet_rdm(found, len(ids)), spec.get("unseen") or "refuse", where)
+    rdm, filled = fill_unseen(triplet_rdm(found, len(ids)), spec.get("unseen") or "refuse", where)
     reliable = split_half(lambda rows: triplet_rdm(found[rows], len(ids)), np.arange(len(found)))
-    return as_recording([spec["region"]], [rdm], ids, [reliable], [NOTE])
+    return as_recording([spec["region"]], [rdm], ids, [reliable], [NOTE + filled])
 
 
 def _cells(spec: Mapping[str, Any], root: Path, where: str) -> np.ndarray:

@@ -19,6 +19,7 @@ from isocortex.recordings.paths import check_relative, describe
 from isocortex.storage.atomic import digest_file, write_json
 
 Member = tuple[str, IO[bytes]]
+BLOCK, SPARE = 8 << 20, 512 << 20  # bytes written at a time, and left free for other jobs
 BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -31,8 +32,10 @@ BROKEN = (
 )
 
 
-def unpack(archive: Path, target: Path, kind: str) -> None:
+def unpack(archive: Path, target: Path, kind: str, source: str) -> None:
     """Write the files of `archive` (`zip`, or `tar` of any compression) to the folder `target`, which appears whole.
+
+    `source` is where the archive came from; it is kept beside the folder.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def unpack(archive: Path, target: Path, kind: str) -> None:
             file = part / check_relative(name, str(archive))
             file.parent.mkdir(parents=True, exist_ok=True)
             with open(file, "wb") as output:
-                shutil.copyfileobj(stream, output)
+                _copy(stream, output, part, archive)
     except BROKEN as error:
         raise FetchError(f"{archive}: not a readable {kind} archive ({error}); correct 'unpack', or fetch again") from error
     except DataError as error:
@@ -57,14 +60,26 @@ def unpack(archive: Path, target: Path, kind: str) -> None:
         part.replace(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    write_json(_note(target), {"archive": digest_file(archive), "folder": describe(target)[0]})
+    write_json(_note(target), {"archive": digest_file(archive), "folder": describe(target)[0], "source": source})
 
 
-def is_unpacked(target: Path, sha256: str | None) -> bool:
-    """Whether `target` is, unchanged, what was unpacked from the archive of this digest (None: from any)."""
+def _copy(stream: IO[bytes], output: IO[bytes], folder: Path, archive: Path) -> None:
+    """Write a member, as long as the disk has room to spare: an archive may hold far more than its size tells."""
+    while block := stream.read(BLOCK):
+        if shutil.disk_usage(folder).free < SPARE + len(block):
+            raise FetchError(
+                f"{archive}: the disk has less than {SPARE >> 20} MB left while it is unpacked; free some space, or unpack it "
+                "elsewhere and set ISOCORTEX_MIRROR"
+            )
+        output.write(block)
+
+
+def is_unpacked(target: Path, sha256: str | None, source: str) -> bool:
+    """Whether `target` is, unchanged, what was unpacked from the archive of this digest, or without one from this source."""
     try:
         note = json.loads(_note(target).read_text(encoding="utf-8"))
-        return sha256 in (None, note["archive"]) and target.is_dir() and describe(target)[0] == note["folder"]
+        same = sha256 == note["archive"] if sha256 else source == note["source"]
+        return same and target.is_dir() and describe(target)[0] == note["folder"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

@@ -14,11 +14,11 @@ Unseen = Literal["refuse", "mean"]
 Measure = Callable[[np.ndarray], np.ndarray]
 
 
-def fill_unseen(rdm: np.ndarray, unseen: Unseen, where: str) -> np.ndarray:
-    """`rdm` (n, n), NaN for a pair that was never judged, without NaN and with a diagonal of 0.
+def fill_unseen(rdm: np.ndarray, unseen: Unseen, where: str) -> tuple[np.ndarray, str]:
+    """`rdm` (n, n), NaN for a pair that was never judged, without NaN and with a diagonal of 0; and what a note says of it.
 
-    `unseen` is refuse, or mean: such a pair gets the mean of all judged pairs. Raises `DataError` for what is refused, or
-    where no pair was judged.
+    `unseen` is refuse, or mean: such a pair gets the mean of all judged pairs, and the note counts them. Raises `DataError` for
+    what is refused, or where no pair was judged.
     """
     n = len(rdm)
     upper = rdm[np.triu_indices(n, 1)]
@@ -32,7 +32,7 @@ def fill_unseen(rdm: np.ndarray, unseen: Unseen, where: str) -> np.ndarray:
         )
     filled = np.where(np.isnan(rdm), np.nanmean(upper), rdm)
     np.fill_diagonal(filled, 0.0)
-    return filled
+    return filled, f"; {missing} of {len(upper)} pairs were never judged and have the mean of the others" if missing else ""
 
 
 def split_half(measure: Measure, units: np.ndarray, seed: int = 0) -> float:

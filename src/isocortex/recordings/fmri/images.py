@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from isocortex.errors import DataError
 from isocortex.recordings.fmri.events import column_of, read_table
@@ -33,6 +35,18 @@ class Grid:
         apart = float(np.abs(self.affine - other.affine).max())
         return f"an affine that differs by {apart:.3g} mm, expected at most {TOLERANCE:g}" if apart > TOLERANCE else ""
 
+    def neuroids(self, voxels: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """neuroid_id `i_j_k` and x, y, z (mm) of voxels, by their indices (i, j, k) from 0."""
+        index = np.stack(list(voxels), axis=1)
+        positions = index @ self.affine[:3, :3].T + self.affine[:3, 3]
+        ids = np.asarray(["_".join(map(str, voxel)) for voxel in index.tolist()], dtype=str)
+        return {"neuroid_id": ids} | dict(zip("xyz", positions.T, strict=True))
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        """What a recording says of the volume that its neuroids are voxels of."""
+        return {"affine": json.dumps(self.affine.ravel().tolist()), "shape": json.dumps(list(self.shape))}
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -50,12 +64,12 @@ class Scan:
         return self.stop - self.start
 
 
-def _open(file: Path, where: str) -> Any:
+def _open(file: Path, where: str, *, keep_file_open: bool = False) -> Any:
     import nibabel
     from nibabel.filebasedimages import ImageFileError
 
     try:
-        image = nibabel.load(file)
+        image: Any = nibabel.load(file, keep_file_open=keep_file_open)
     except (ImageFileError, OSError, EOFError, ValueError) as error:
         text = " ".join(str(error).split())[:150]
         raise DataError(f"{where}: {file.name} is not a readable image ({text}); make or fetch the file again") from error
@@ -92,25 +106,19 @@ def open_scan(place: Mapping[str, Any], root: Path, what: str) -> Scan:
 def volumes(scan: Scan, start: int, stop: int, prepare: Prepare | None = None) -> Iterator[np.ndarray]:
     """Volumes (x, y, z) float64 of a scan, from its own `start` to `stop`, scaled as the header says.
 
-    One volume is held at a time, of compressed files too: they lie one after another in the file, in Fortran order.
+    One volume is held at a time, of compressed files too: the file stays open, so that the next is read on from where the last
+    one ended.
     """
-    from nibabel.openers import ImageOpener
-
-    proxy = _open(scan.file, scan.where).dataobj
-    size = int(np.prod(scan.grid.shape)) * proxy.dtype.itemsize
+    proxy = _open(scan.file, scan.where, keep_file_open=True).dataobj
     try:
-        with ImageOpener(proxy.file_like) as stream:
-            stream.seek(proxy.offset + (scan.start + start) * size)
-            for _ in range(start, stop):
-                data = stream.read(size)
-                if len(data) < size:
-                    raise DataError(f"{scan.where}: the file ends before its last volume; make or fetch the file again")
-                volume = np.frombuffer(data, dtype=proxy.dtype).reshape(scan.grid.shape, order="F")
-                values = volume.astype(np.float64) * float(proxy.slope) + float(proxy.inter)
-                yield prepare(values) if prepare else values
-    except (OSError, EOFError) as error:
+        for number in range(scan.start + start, scan.start + stop):
+            values = np.asarray(proxy[..., number] if proxy.ndim == 4 else proxy, dtype=np.float64)
+            yield prepare(values) if prepare else values
+    except (OSError, EOFError, ValueError) as error:
         text = " ".join(str(error).split())[:150]
-        raise DataError(f"{scan.where}: the values are not readable ({text}); make or fetch the file again") from error
+        raise DataError(
+            f"{scan.where}: the values are not readable, perhaps the file is cut short ({text}); make or fetch the file again"
+        ) from error
 
 
 class Voxels:
@@ -219,5 +227,9 @@ def _names(place: Mapping[str, Any], root: Path, where: str) -> dict[int, str] |
         return None
     where = f"{where}, table {table['path']}"
     rows = read_table(inside(root, table["path"], where), where)
-    numbers, names = (column_of(rows, table[key], where) for key in ("index", "name"))
+    numbers = np.asarray(pd.to_numeric(column_of(rows, table["index"], where), errors="coerce"), dtype=np.float64)
+    names = column_of(rows, table["name"], where)
+    if wrong := np.flatnonzero(numbers != np.round(numbers)).tolist():
+        found = rows[table["index"]].iloc[wrong[0]]
+        raise DataError(f"{where}: row {wrong[0] + 1} has the index {found!s}, expected a whole number; correct the table")
     return {int(number): str(name) for number, name in zip(numbers, names, strict=True)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from isocortex.errors import DataError
+from isocortex.recordings.known import check_known
 from isocortex.recordings.repeats import repeat_numbers
 from isocortex.storage.lazy import lazy_response
 
@@ -67,11 +67,7 @@ def side_by_side(parts: Sequence[Part], n_neuroids: int, known: Sequence[str], w
     DataError for an id that is not among `known`, the ids of the stimulus set.
     """
     shown = np.concatenate([np.asarray(part.shown, dtype=str) for part in parts])
-    unknown = np.setdiff1d(shown, np.asarray(known, dtype=str))
-    if len(unknown):
-        raise DataError(
-            f"{where}: {len(unknown)} ids are not in the stimulus set (first {str(unknown[0])!r}); correct ids or stimuli"
-        )
+    check_known(shown, known, where, "ids", "correct ids or stimuli")
     counts = [len(part.shown) for part in parts]
     return xr.Dataset(
         {"response": lazy_response((len(shown), n_neuroids), _Reader(parts, n_neuroids))},

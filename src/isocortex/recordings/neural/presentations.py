@@ -12,7 +12,7 @@ import pandas as pd
 
 from isocortex.errors import DataError
 from isocortex.recordings.arrays import as_text
-from isocortex.recordings.repeats import repeat_numbers
+from isocortex.recordings.repeats import repeat_numbers, run_numbers
 
 WHOLE, DECIMAL = re.compile(r"-?[0-9]+"), re.compile(r"-?[0-9]+\.[0-9]*(e-?[0-9]+)?")
 
@@ -52,14 +52,6 @@ def in_order(onset: np.ndarray, ids: np.ndarray, session: np.ndarray, run: np.nd
         )
     order = np.argsort(onset, kind="stable")
     return Presentations(onset[order], ids[order], session[order], run_numbers(run)[order])
-
-
-def run_numbers(runs: np.ndarray) -> np.ndarray:
-    """Runs as integers: their own numbers, else the order of their names; 0 where there is none."""
-    try:
-        return np.asarray([int(run) if run else 0 for run in runs], dtype=np.int64)
-    except ValueError:
-        return np.unique(runs, return_inverse=True)[1].astype(np.int64)
 
 
 def identify(columns: Mapping[str, np.ndarray], named: str | Sequence[str], table: pd.DataFrame, where: str) -> np.ndarray:
