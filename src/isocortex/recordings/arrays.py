@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from zarr.errors import UnstableSpecificationWarning
 
 from isocortex.errors import DataError
 from isocortex.recordings.paths import inside
+from isocortex.recordings.tables import SEPARATORS, read_table
 from isocortex.storage.arrays import open_array
 from isocortex.storage.hdf5 import Slices
-
-TABLES = {".csv": ",", ".tsv": "\t"}
 
 
 def read_array(root: Path, path: str, key: str | None, where: str) -> np.ndarray:
@@ -28,7 +26,7 @@ def read_array(root: Path, path: str, key: str | None, where: str) -> np.ndarray
     DataError for a suffix we do not know, a missing or unreadable file, a missing key, or pickled objects.
     """
     file = inside(root, path, where)
-    if file.suffix.lower() in TABLES:
+    if file.suffix.lower() in SEPARATORS:
         return _column(file, key, where)
     try:
         with warnings.catch_warnings():
@@ -77,10 +75,7 @@ def _mapped_anew(array: np.memmap) -> Slices:
 
 
 def _column(file: Path, key: str | None, where: str) -> np.ndarray:
-    try:
-        table = pd.read_csv(file, sep=TABLES[file.suffix.lower()], keep_default_na=False, dtype=str)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{where}: {file.name} is not a readable table ({error}); replace it") from error
+    table = read_table(file, where, keep_default_na=False, dtype=str)
     if key not in table.columns:
         raise DataError(
             f"{where}: {file.name} has no column {key!r}, found {', '.join(map(str, table.columns))}; correct 'key'"

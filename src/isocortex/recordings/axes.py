@@ -47,7 +47,7 @@ class Axes:
 
     def occurred(self) -> np.ndarray:
         """Which presentations have any value that is not NaN: bool (n_presentations,). Raises `DataError` for infinite ones."""
-        if self.source.dtype.kind in "bui":
+        if self.source.dtype.kind in "iub":
             return np.ones(self.shape[0], dtype=bool)  # whole numbers have no NaN: nothing is read
         found, infinite = np.zeros(self.shape[0], dtype=bool), 0
         columns = np.arange(self.shape[1])

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from isocortex.errors import DataError
+from isocortex.recordings.tables import read_table
 
 Clause = Mapping[str, Any]
 AXES = ("x", "y", "z")
@@ -128,10 +128,7 @@ def _numbers(clause: Clause, place: str) -> list[np.ndarray]:
     table, names = clause.get("table"), {}
     if table is not None:
         path = Path(table["place"]["file"])
-        try:
-            read = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype={table["name"]: str})
-        except (OSError, ValueError) as error:
-            raise DataError(f"{place}: {path} is not a readable table ({type(error).__name__}); replace it") from error
+        read = read_table(path, place, dtype={table["name"]: str})
         for column in (table["index"], table["name"]):
             if column not in read.columns:
                 raise DataError(f"{place}: {path} has no column {column!r}, found {', '.join(map(str, read.columns))}")

@@ -17,6 +17,7 @@ from isocortex.recordings.arrays import as_text, open_response, read_array
 from isocortex.recordings.near_duplicates import SIDE, clusters, near_pairs, thumbnail
 from isocortex.recordings.paths import bind, check_relative, inside
 from isocortex.recordings.shown_stimuli import shown, unique
+from isocortex.recordings.tables import read_table
 from isocortex.storage.images import ImageReader, image_digest
 from isocortex.storage.sounds import SOUND_SUFFIXES, is_sound, read_sound, sound_digest
 
@@ -198,15 +199,11 @@ def _from_csv(spec: Mapping[str, Any], images: pd.DataFrame | None, root: Path, 
     path, where = spec["path"], f"{where}, table"
     file = inside(root, path, where)
     labels = list(spec.get("labels") or [])
-    taken = [label for label in labels if label in COLUMNS]
-    if taken:
-        raise DataError(f"{where}: a label is called {taken[0]!r}, which is a column of every table; rename it in {path}")
-    try:
-        # Ids and captions stay as they stand (007 is not 7); labels keep their numbers.
-        text = {column: str for column in (spec["id"], spec.get("image"), spec.get("caption")) if column}
-        csv = pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",", dtype=text)
-    except (ValueError, OSError) as error:
-        raise DataError(f"{where}: {path} is not a readable table ({error}); replace it") from error
+    for label in labels:
+        _check_label(label, where)
+    # Ids and captions stay as they stand (007 is not 7); labels keep their numbers.
+    text = {column: str for column in (spec["id"], spec.get("image"), spec.get("caption")) if column}
+    csv = read_table(file, where, dtype=text)
     for column in [*text, *labels]:
         if column not in csv.columns:
             raise DataError(f"{where}: {path} has no column {column!r}, found {', '.join(map(str, csv.columns))}")

@@ -88,7 +88,7 @@ def _significant(region: Region, method: str) -> list[str]:
     said = []
     for model, rows in by_source.items():
         # Where the region itself cannot be told from noise, a small q is no finding about a model.
-        told = [row for row in rows if not is_missing(row.get("q_region")) and not _silent(row)]
+        told = [row for row in rows if not is_missing(row.get("q_region")) and not silent(row)]
         found = [row for row in told if row["q_region"] < SIGNIFICANT]
         where = listing([window_text(row) for row in found]) + f"{THIN}ms" if found else "no window"
         said.append(f"{source(region, model)}: {where}")
@@ -96,12 +96,13 @@ def _significant(region: Region, method: str) -> list[str]:
 
 
 def _without_signal(region: Region, method: str) -> list[str]:
-    rows = [row for row in course_rows(region, method) if _silent(row)]
-    silent = list(dict.fromkeys(window_text(row) for row in rows))
-    return [f"{method_label(method)}: the region has no reliable signal at {listing(silent)}{THIN}ms."] if silent else []
+    rows = [row for row in course_rows(region, method) if silent(row)]
+    windows = list(dict.fromkeys(window_text(row) for row in rows))
+    return [f"{method_label(method)}: the region has no reliable signal at {listing(windows)}{THIN}ms."] if windows else []
 
 
-def _silent(row: Row) -> bool:
+def silent(row: Row) -> bool:
+    """Whether the region has no reliable signal in a row's window."""
     return "no reliable signal" in (row.get("note") or "")
 
 

@@ -83,6 +83,12 @@ def test_without_sessions_and_runs(tmp_path: Path) -> None:
     assert run[0]["events"]["path"] == "sub-01/func/sub-01_task-faces_events.tsv"
 
 
+def test_sessions_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for session in ("10", "2", "1"):
+        tree(tmp_path, session, ("1",))
+    assert [run["session"] for run in described(spec(), tmp_path)["runs"]] == ["1", "2", "10"]
+
+
 def test_sessions_and_runs_are_chosen(tmp_path: Path) -> None:
     tree(tmp_path, "a")
     tree(tmp_path, "b")

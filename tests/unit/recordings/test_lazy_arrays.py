@@ -113,3 +113,15 @@ class Counted:
         found = np.asarray(self.array[index])
         self.taken += found.nbytes
         return found
+
+
+def test_whole_numbers_are_not_looked_through_for_missing_ones() -> None:
+    from isocortex.recordings.axes import Axes
+
+    class Unread:
+        shape, dtype = (5, 2, 3), np.dtype(np.uint8)
+
+        def __getitem__(self, index: Any) -> Any:
+            raise AssertionError("read")
+
+    assert Axes(Unread(), ["stimulus", "repeat", "neuroid"], "here").occurred().tolist() == [True] * 10

@@ -124,6 +124,10 @@ def test_tables_of_channels_that_do_not_fit_are_refused(tmp_path: Path, table: s
     ("options", "text"),
     [
         ({"types": ["mag"]}, r"found no channel of type 'mag', expected one of eeg, eog; correct 'types'"),
+        (
+            {"window": [0.012, 0.018]},
+            r"no sample lies within window \[0\.012, 0\.018\] s, 0\.01 s apart; widen it, or give a bin",
+        ),
         ({"window": [0.0, 0.5]}, r"window is \[0\.0, 0\.5\] s, expected within \[-0\.04, 0\.06\] s, which was recorded"),
         ({"baseline": [-0.2, 0.0]}, r"baseline is \[-0\.2, 0\.0\] s, expected within \[-0\.04, 0\.06\] s"),
         ({"window": [0.0, 0.06], "bin": 0.005}, r"bins are 0\.005 s wide and samples 0\.01 s apart"),

@@ -176,6 +176,9 @@ def test_masks_and_label_images_are_coordinates(root: Path) -> None:
         load(root, ["a"], betas=betas, labels=labels)
     with pytest.raises(DataError, match=r"table areas\.tsv: no column 'index', found number, area; correct the name"):
         load(root, ["a"], betas=betas, labels={"a": {"path": "atlas.nii.gz", "table": {"path": "areas.tsv"}}})
+    (root / "gap.tsv").write_text("index\tname\n1\tV1\n\tV2\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"table gap\.tsv: row 2 has the index nan, expected a whole number; correct the table"):
+        load(root, ["a"], betas=betas, labels={"a": {"path": "atlas.nii.gz", "table": {"path": "gap.tsv"}}})
     mask_of(root, "half.nii.gz", [(2, 2, 1)])
     with pytest.raises(DataError, match=r"labels half\.nii\.gz: no voxel of the mask has a label, expected some"):
         load(root, ["a"], betas=betas, labels=labels)

@@ -28,6 +28,15 @@ def test_places_alone_are_cut_out_of_all_neuroids(mapping: dict[str, Any]) -> No
     assert plan.subjects == ["S1", "S2"]
 
 
+def test_bounds_choose_among_the_neuroids_of_the_region_of_that_name(mapping: dict[str, Any]) -> None:
+    """`V1: {at_least: …}` is V1's better neuroids, as `V1: {min_reliability: …}` is; under another name it needs `of`."""
+    bound = {"kind": "at_least", "bounds": {"ncsnr": 0.2}}
+    plan = planned(mapping, {"V1": {"at_least": {"ncsnr": 0.2}}, "best": {"at_least": {"ncsnr": 0.2}}})
+    assert plan["V1"].anywhere == [{"roi": ["V1"]}]
+    assert plan["best"].anywhere == [{}]
+    assert plan["V1"].places == plan["best"].places == [[bound]]
+
+
 def test_a_region_is_cut_by_all_that_is_given(mapping: dict[str, Any]) -> None:
     entry = {"of": "V1", "where": {"side": ["l"]}, "mask": "rois/m.nii", "at_least": {"ncsnr": 0.2}, "at_most": {"z": 10}}
     plan = planned(mapping, {"V1": {}, "cut": entry})

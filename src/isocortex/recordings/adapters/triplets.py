@@ -12,10 +12,10 @@ import xarray as xr
 
 from isocortex.errors import DataError
 from isocortex.recordings.adapters.rdm import as_recording
-from isocortex.recordings.arrays import TABLES, as_text, read_array
+from isocortex.recordings.arrays import as_text, read_array
 from isocortex.recordings.behaviour.pairs import fill_unseen, split_half
 from isocortex.recordings.behaviour.triplets import triplet_rdm
-from isocortex.recordings.tables import check_columns, read_rows
+from isocortex.recordings.tables import SEPARATORS, check_columns, read_rows
 
 NOTE = "made from odd-one-out triplets: 1 - share of triplets in which the third was odd"
 
@@ -53,7 +53,7 @@ def load(spec: Mapping[str, Any], root: Path, stimuli_table: pd.DataFrame) -> xr
 
 def _cells(spec: Mapping[str, Any], root: Path, where: str) -> np.ndarray:
     """Stimuli as text (n_trials, 3), the odd one last."""
-    if Path(spec["path"]).suffix.lower() not in TABLES:
+    if Path(spec["path"]).suffix.lower() not in SEPARATORS:
         cells = as_text(read_array(root, spec["path"], spec.get("key"), where))
         if cells.ndim != 2 or cells.shape[1] != 3 or not len(cells):
             raise DataError(f"{where}: found shape {cells.shape}, expected (trials, 3), the odd one last; check 'key'")

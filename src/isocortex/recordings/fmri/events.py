@@ -11,22 +11,15 @@ import pandas as pd
 from isocortex.errors import DataError
 from isocortex.recordings.arrays import as_text
 from isocortex.recordings.shown_patterns import pattern_ids, read_patterns
+from isocortex.recordings.tables import read_table
 
 EARLIEST = -24.0  # seconds: nothing before it reaches into a run (nilearn's own limit)
 NEEDED = ("onset", "duration")
 
 
-def read_table(file: Path, where: str, separator: str | None = None) -> pd.DataFrame:
-    """A table of text or numbers, separated by tabs (`.tsv`), commas (`.csv`), or as `separator` says.
-
-    Raises `DataError` for a file that is no table.
-    """
-    separator = separator or ("," if file.suffix.lower() == ".csv" else "\t")
-    try:
-        return pd.read_csv(file, sep=separator, na_values=["n/a"], keep_default_na=True)
-    except (OSError, ValueError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise DataError(f"{where}: {file.name} is not a readable table ({text}); replace it") from error
+def read_events(file: Path, where: str, separator: str | None = None) -> pd.DataFrame:
+    """A table of events, confounds or labels, in which `n/a` is a missing value, as BIDS has it."""
+    return read_table(file, where, separator, na_values=["n/a"])
 
 
 def column_of(table: pd.DataFrame, name: str, where: str) -> pd.Series:
@@ -88,7 +81,7 @@ def labels_of_volumes(file: Path, where: str, column: str, separator: str | None
     """The label of each volume: of a column, or with `*` the id of the pattern that the row is, "" for rest."""
     if column == "*":
         return pattern_ids(read_patterns(file, where, separator or ","))
-    return column_of(read_table(file, where, separator), column, where).astype(str).tolist()
+    return column_of(read_events(file, where, separator), column, where).astype(str).tolist()
 
 
 def events_of_volumes(labels: Sequence[str], tr: float, where: str, leave_out: Sequence[str] = ()) -> pd.DataFrame:

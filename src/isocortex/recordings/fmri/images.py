@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from isocortex.errors import DataError
-from isocortex.recordings.fmri.events import column_of, read_table
+from isocortex.recordings.fmri.events import column_of, read_events
 from isocortex.recordings.paths import inside
 
 TOLERANCE = 1e-3  # mm, of affines that are the same
@@ -226,7 +226,7 @@ def _names(place: Mapping[str, Any], root: Path, where: str) -> dict[int, str] |
     if not (table := place.get("table")):
         return None
     where = f"{where}, table {table['path']}"
-    rows = read_table(inside(root, table["path"], where), where)
+    rows = read_events(inside(root, table["path"], where), where)
     numbers = np.asarray(pd.to_numeric(column_of(rows, table["index"], where), errors="coerce"), dtype=np.float64)
     names = column_of(rows, table["name"], where)
     if wrong := np.flatnonzero(numbers != np.round(numbers)).tolist():

@@ -19,7 +19,7 @@ from isocortex.recordings.fmri.events import (
     clean_events,
     events_of_volumes,
     labels_of_volumes,
-    read_table,
+    read_events,
 )
 from isocortex.recordings.fmri.glm import estimates, presentations
 from isocortex.recordings.fmri.presentations import Part
@@ -186,7 +186,7 @@ def _events(place: Mapping[str, Any], leave_out: Sequence[str], root: Path, one:
         if len(labels) != one.n:
             raise DataError(f"{where}: found {len(labels)} rows, expected {one.n}, one per volume; name the table of this run")
         return events_of_volumes(labels, tr, where, leave_out)
-    events = clean_events(read_table(file, where, separator), where, column, leave_out)
+    events = clean_events(read_events(file, where, separator), where, column, leave_out)
     check_within(events, one.n, tr, where)
     return events
 
@@ -197,4 +197,4 @@ def _confounds(item: Mapping[str, Any], root: Path, one: Source) -> pd.DataFrame
         return None
     where, file = f"{one.where}, confounds {place['path']}", inside(root, place["path"], one.where)
     columns = place.get("columns") or chosen_columns(place, one.files, where)
-    return clean_confounds(read_table(file, where), columns, one.n, where)
+    return clean_confounds(read_events(file, where), columns, one.n, where)

@@ -11,7 +11,7 @@ from isocortex.reporting.drawing import CEILING, INK, MUTED, NULL, RULE, Canvas,
 from isocortex.reporting.figures.beside import look
 from isocortex.reporting.formatting import interval, is_missing, number, p_phrase, shorten
 from isocortex.reporting.region import Region, Row, any_known
-from isocortex.reporting.time_course import SIGNIFICANT, course_methods, course_rows, source, window_text
+from isocortex.reporting.time_course import SIGNIFICANT, course_methods, course_rows, silent, source, window_text
 from isocortex.reporting.vocabulary import method_label
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 944, 300, 76, 34, 230, 52
@@ -45,7 +45,7 @@ def _drawing(region: Region, method: str) -> Drawing | None:
     ax.set_axisbelow(True)
     caption = (
         f"{method_label(method)} in time: score by the centre of the window, with its {region.confidence} interval; filled: "
-        f"q below {SIGNIFICANT:g} over windows and models."
+        f"q below {SIGNIFICANT:g} over windows and models, where the region has a reliable signal."
         + (" Yellow: lower to upper ceiling, of each window's own responses." if any_known(rows, "ceiling_low") else "")
         + (" Grey: from the mean of the null to its 95\u202f% quantile, of all models." if any_known(rows, "null_mean") else "")
     )
@@ -84,7 +84,7 @@ def _line(sheet: Canvas, ax: Axes, rows: Sequence[Row], place: int, label: str) 
         if not is_missing(row.get("ci_low")) and not is_missing(row.get("ci_high")):
             ax.plot([x, x], [row["ci_low"], row["ci_high"]], color=colour, linewidth=1.2, alpha=0.6, zorder=2)
         q = row.get("q_region")
-        filled = not is_missing(q) and float(q or 0) < SIGNIFICANT
+        filled = not is_missing(q) and float(q or 0) < SIGNIFICANT and not silent(row)
         tip = (
             f"{label}, {window_text(row)} ms: {number(row['score'])} {interval(row.get('ci_low'), row.get('ci_high'))}, "
             f"{p_phrase('q', q)}"

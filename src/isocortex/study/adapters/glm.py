@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from isocortex.study.adapters.base import Subject
+from isocortex.study.adapters.base import Place, Subject
 from isocortex.study.options.base import Count, Fraction, Options, Positive
 
 Whole = Annotated[int, Field(ge=0, strict=True)]
@@ -67,13 +67,24 @@ class Confounds(ConfoundColumns):
         return self
 
 
-class Run(Options):
+class Presented(Options):
+    """When what a file holds was shown."""
+
+    session: StrictStr = ""
+    run: StrictInt = 0
+
+
+class Estimates(Presented):
+    """A file of estimates, with the stimulus of each."""
+
+    ids: Place | None = None
+
+
+class Run(Presented):
     """What every run may say; `tr`, seconds between volumes, where the file does not say it or says it wrongly."""
 
     events: Events | None = None
     confounds: Confounds | None = None
-    session: StrictStr = ""
-    run: StrictInt = 0
     tr: Positive | None = None
 
 

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
-from isocortex.study.adapters.base import Place
-from isocortex.study.adapters.glm import Measured, Run, Whole
+from isocortex.study.adapters.glm import Estimates, Measured, Run, Whole
 from isocortex.study.options.base import Options, Positive
 
 
@@ -24,13 +23,10 @@ class Volumes(Options):
         return self
 
 
-class Betas(Volumes):
+class Betas(Volumes, Estimates):
     """Estimates: one stimulus for all volumes of the file, or an id per volume."""
 
     stimulus_id: StrictStr | None = None
-    ids: Place | None = None
-    session: StrictStr = ""
-    run: StrictInt = 0
 
     @model_validator(mode="after")
     def _known_once(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import StrictInt, StrictStr, model_validator
 
 from isocortex.study.adapters.base import Place
-from isocortex.study.adapters.glm import Measured, Named, Run
+from isocortex.study.adapters.glm import Estimates, Measured, Named, Run
 from isocortex.study.options.base import Options
 
 
@@ -24,12 +24,8 @@ class Sides(Options):
         return self
 
 
-class SideBetas(Sides):
+class SideBetas(Sides, Estimates):
     """Estimates on both hemispheres, a frame per trial or condition."""
-
-    ids: Place | None = None
-    session: StrictStr = ""
-    run: StrictInt = 0
 
 
 class SideRun(Sides, Run):
@@ -43,12 +39,8 @@ class SideLabels(Sides):
     table: Named | None = None
 
 
-class DenseBetas(Named):
+class DenseBetas(Named, Estimates):
     """A dscalar file, a map per trial or condition."""
-
-    ids: Place | None = None
-    session: StrictStr = ""
-    run: StrictInt = 0
 
 
 class DenseRun(Named, Run):
