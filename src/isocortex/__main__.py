@@ -1,4 +1,4 @@
-"""The command line: every stage of the workflow as a command, and `check`, `plan`, `export` for people.
+"""The command line: every stage of the workflow as a command, and `check`, `plan`, `export`, `identify` for people.
 
 Nothing heavy is imported before the command is known.
 """
@@ -33,10 +33,13 @@ STAGES = (
     "shapes",
     "searchlight",
     "geometry",
+    "geometry_layers",
     "window",
+    "known",
+    "identify_models",
     "summarise",
     "report",
-    "identify",
+    "identify_regions",
     "space",
     "across",
     "index",
@@ -57,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--to", required=True, help="the file of RDMs, as out.h5; patterns lie beside it")
     export.add_argument("--region", help="this region only")
     export.add_argument("--rdm", default="correlation", help="how RDMs are made of responses (default: correlation)")
+    identify = commands.add_parser(
+        "identify", help="would the methods know the right model? runs the workflow, prints verdicts"
+    )
+    identify.add_argument("study", help="the study's YAML, with the key identify_models")
+    identify.add_argument("--region", help="this region only")
+    identify.add_argument("--cores", type=int, default=1, help="cores to use (default: 1)")
     for stage in STAGES:
         command = commands.add_parser(stage, help=f"run one job of the workflow's rule {stage} (called by snakemake)")
         command.add_argument("--spec", required=True, help="the job as JSON: inputs, output, options")
@@ -97,10 +106,17 @@ def _export(arguments: argparse.Namespace) -> None:
     print(export(arguments.source, arguments.to, arguments.region, arguments.rdm))
 
 
+def _identify(arguments: argparse.Namespace) -> None:
+    from isocortex.stages.identify import identify
+
+    print(identify(arguments.study, arguments.region, arguments.cores))
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "check": _check,
     "plan": _plan,
     "export": _export,
+    "identify": _identify,
     **dict.fromkeys(STAGES, _run_stage),
 }
 

@@ -115,7 +115,7 @@ def test_net2brain78_claims_nothing_without_signal_and_little_with_little(real_s
 
 @pytest.mark.xdist_group("rdm92")
 def test_evc_and_it_are_told_apart_in_other_people(real_studies: dict[str, Path], mirror: Path) -> None:
-    found = read_netcdf(real_studies["rdm92"] / "identification.nc")
+    found = read_netcdf(real_studies["rdm92"] / "region_identification.nc")
     # Seen with plain tools and other subsets of 10, 15, 20, 30 stimuli, and with all 92.
     assert found["accuracy"].sel(statistic="rsa").to_numpy().ravel() == pytest.approx([0.79, 0.85, 0.86, 0.90, 0.93], abs=0.04)
     whole = [np.load(mirror / "cichy2014_rdm92" / f"fmri_{region}.npz")["rdm"] for region in ("EVC", "IT")]
@@ -131,7 +131,7 @@ def test_evc_and_it_are_told_apart_in_other_people(real_studies: dict[str, Path]
     # Trials that two regions of a person share look like shared geometry: .29 within, .08 between (ranks).
     assert float(found["within"][0, 1]) == pytest.approx(0.29, abs=0.01)
     assert float(found["between"][0, 1]) == pytest.approx(0.08, abs=0.01)
-    assert 'id="identification"' in (real_studies["rdm92"] / "index.html").read_text()
+    assert 'id="region-identification"' in (real_studies["rdm92"] / "index.html").read_text()
 
 
 @pytest.mark.study

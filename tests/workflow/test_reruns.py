@@ -70,7 +70,8 @@ def test_a_region_added(finished: Any) -> None:
 
 def test_a_descriptor_added(finished: Any) -> None:
     finished.study(geometry=["participation_ratio"])
-    assert finished.planned() == {f"geometry: {region}/geometry.nc" for region in REGIONS} | after(*REGIONS)
+    layers = {f"geometry_layers: geometry/{model}/crops.nc" for model in MODELS}
+    assert finished.planned() == {f"geometry: {region}/geometry.nc" for region in REGIONS} | layers | after(*REGIONS)
 
 
 def test_a_decoder_added(finished: Any) -> None:

@@ -82,10 +82,10 @@ wildcard_constraints:
     study="[^/]+",
     dataset="[^/]+",
     part="[^/]+",
-    region="[^/]+",
+    region="(?!geometry/)[^/]+",  # results/<study>/geometry is of models, and no region
     model="[^/]+",
     core="[^/]+",
     subject="[^/]+",
     stimuli="[^/]+",
     recording="[^/]+",
-    family="rdm|graph|shape|stochastic",
+    family="rdm|graph|shape|stochastic|kernel|linear|neighbours|matching",

@@ -13,7 +13,7 @@ rule decode:
     benchmark:
         "results/{study}/benchmarks/decode/{source}.tsv"
     wildcard_constraints:
-        source="[^/]+(/[^/]+)?",  # a region, or a region and a model
+        source="(?!geometry/)[^/]+(/[^/]+)?",  # a region, or a region and a model
     threads: 1
     resources:
         mem_mb=memory("decode", DECODE),

@@ -1,4 +1,4 @@
-# Tables and pages. In: cells. Out: scores.parquet, comparisons.parquet, report.html, inference.parquet, index.html.
+# Tables and pages. In: cells. Out: scores.parquet, comparisons.parquet, agreement.parquet, report.html, inference.parquet, index.html.
 
 SUMMARISE = "results/{study}/{region}/scores.parquet"
 
@@ -16,6 +16,12 @@ rule summarise:
         report(
             "results/{study}/{region}/comparisons.parquet",
             caption="../report/comparisons.rst",
+            category="Tables",
+            labels={"region": "{region}"},
+        ),
+        report(
+            "results/{study}/{region}/agreement.parquet",
+            caption="../report/agreement.rst",
             category="Tables",
             labels={"region": "{region}"},
         ),

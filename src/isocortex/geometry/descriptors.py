@@ -2,59 +2,210 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from isocortex.geometry.descriptor import Descriptor
 
+__all__ = ["GEOMETRY", "Descriptor"]
 
-@dataclass(frozen=True)
-class Descriptor:
-    """A number (x) → value for an array (n_stimuli, n_units).
+_INFINITE = float("inf")
+_OF_DISTANCES = frozenset({"rotation", "permutation", "isotropic_scale", "translation", "stimulus_order"})
 
-    `function` and `on_subsets` are "module:name": the latter maps (x, masks (D, n)) to the values on subsets of stimuli.
-    `lower_means_structure`: the direction in which structured data depart from the null.
-    """
-
-    name: str
-    function: str
-    on_subsets: str
-    range: tuple[float, float]
-    invariances: frozenset[str]
-    null: str
-    resample: str
-    cost: str
-    lower_means_structure: bool
-    citation: str
-
-    def bind(self) -> Callable[[Any], Any]:
-        """The descriptor itself."""
-        return _bound(self.function)
-
-    def bind_subsets(self) -> Callable[[Any, Any], Any]:
-        """Its form for many subsets of stimuli at once."""
-        return _bound(self.on_subsets)
-
-
-def _bound(path: str) -> Callable[..., Any]:
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
-
-
-GEOMETRY: dict[str, Descriptor] = {
-    descriptor.name: descriptor
-    for descriptor in (
-        Descriptor(
-            name="participation_ratio",
-            function="isocortex.geometry.dimensionality:participation_ratio",
-            on_subsets="isocortex.geometry.dimensionality:participation_ratio_of_subsets",
-            range=(1.0, float("inf")),
-            invariances=frozenset({"rotation", "permutation", "isotropic_scale", "translation", "stimulus_order"}),
-            null="shuffle_units_independently",
-            resample="subsample",
-            cost="costly",
-            lower_means_structure=True,
-            citation="Gao et al. 2017, doi:10.1101/214262",
-        ),
-    )
-}
+# Rows of the spectrum have no null of layers: a Gaussian of the same spectrum has the same value.
+_SPECTRUM = (
+    Descriptor(
+        name="participation_ratio",
+        function="isocortex.geometry.dimensionality:participation_ratio",
+        on_subsets="isocortex.geometry.dimensionality:participation_ratio_of_subsets",
+        range=(1.0, _INFINITE),
+        invariances=_OF_DISTANCES,
+        null="shuffle_units_independently",
+        resample="subsample",
+        cost="costly",
+        lower_means_structure=True,
+        citation="Gao et al. 2017, doi:10.1101/214262",
+    ),
+    Descriptor(
+        name="participation_ratio_corrected",
+        function="isocortex.geometry.unbiased:participation_ratio_corrected",
+        on_subsets="isocortex.geometry.unbiased:participation_ratio_corrected_of_subsets",
+        options={"units": "fixed"},
+        range=(0.0, _INFINITE),
+        invariances=_OF_DISTANCES,
+        null="shuffle_units_independently",
+        resample="subsample",
+        cost="costly",
+        lower_means_structure=True,
+        citation="Song et al. 2012, J Mach Learn Res 13:1393 (unbiased traces); Gao et al. 2017, doi:10.1101/214262",
+    ),
+    Descriptor(
+        name="participation_ratio_cv",
+        function="isocortex.geometry.crossvalidated:participation_ratio_cv",
+        needs="trials",
+        options={"estimator": "unbiased", "splits": 20},
+        range=(0.0, _INFINITE),
+        invariances=_OF_DISTANCES,
+        null="shuffle_units_independently",
+        resample="subsample",
+        cost="heavy",
+        lower_means_structure=True,
+        citation="Stringer et al. 2019, doi:10.1038/s41586-019-1346-5",
+    ),
+    Descriptor(
+        name="effective_rank",
+        function="isocortex.geometry.dimensionality:effective_rank",
+        range=(1.0, _INFINITE),
+        invariances=_OF_DISTANCES,
+        null="shuffle_units_independently",
+        resample="subsample",
+        cost="costly",
+        lower_means_structure=True,
+        citation="Roy & Vetterli 2007, EUSIPCO",
+    ),
+    Descriptor(
+        name="von_neumann_entropy",
+        function="isocortex.geometry.entropy:von_neumann_entropy",
+        options={"centred": False},
+        range=(0.0, _INFINITE),
+        invariances=frozenset({"rotation", "permutation", "isotropic_scale", "stimulus_order", "pattern_scale"}),
+        null="shuffle_units_independently",
+        resample="subsample",
+        cost="costly",
+        lower_means_structure=True,
+        citation="Kim et al. 2023, arXiv:2304.01434",
+    ),
+)
+_DISTANCES = (
+    Descriptor(
+        name="two_nn",
+        function="isocortex.geometry.neighbours:two_nn",
+        on_subsets="isocortex.geometry.neighbours:two_nn_of_subsets",
+        options={"discard": 0.1},
+        range=(0.0, _INFINITE),
+        invariances=_OF_DISTANCES,
+        null="matched_spectrum_gaussian",
+        layer_null="matched_spectrum_gaussian",
+        resample="subsample",
+        cost="costly",
+        lower_means_structure=True,
+        citation="Facco et al. 2017, doi:10.1038/s41598-017-11873-y",
+    ),
+    Descriptor(
+        name="local_rank",
+        function="isocortex.geometry.neighbours:local_rank",
+        on_subsets="isocortex.geometry.neighbours:local_rank_of_subsets",
+        options={"neighbours": 10},
+        range=(1.0, _INFINITE),
+        invariances=_OF_DISTANCES,
+        null="matched_spectrum_gaussian",
+        layer_null="matched_spectrum_gaussian",
+        resample="subsample",
+        cost="costly",
+        lower_means_structure=True,
+        citation="Fukunaga & Olsen 1971, doi:10.1109/T-C.1971.223208 (local principal components)",
+    ),
+    Descriptor(
+        name="diffusion_entropy",
+        function="isocortex.geometry.diffusion:diffusion_entropy",
+        on_subsets="isocortex.geometry.diffusion:diffusion_entropy_of_subsets",
+        options={"sigma": "auto", "neighbours": 10, "time": 1.0},
+        range=(0.0, _INFINITE),
+        invariances=_OF_DISTANCES,
+        null="matched_spectrum_gaussian",
+        layer_null="matched_spectrum_gaussian",
+        resample="subsample",
+        cost="heavy",
+        lower_means_structure=True,
+        citation="Liao et al. 2024, arXiv:2312.04823",
+    ),
+    Descriptor(
+        name="persistence_h0",
+        function="isocortex.geometry.persistence:persistence_h0",
+        on_subsets="isocortex.geometry.persistence:persistence_h0_of_subsets",
+        options={"summary": "mean", "scale": "median"},
+        range=(0.0, _INFINITE),
+        invariances=_OF_DISTANCES,
+        null="matched_spectrum_gaussian",
+        layer_null="matched_spectrum_gaussian",
+        resample="subsample",
+        cost="costly",
+        lower_means_structure=True,
+        citation="Edelsbrunner et al. 2002, doi:10.1007/s00454-002-2885-2",
+    ),
+    Descriptor(
+        name="persistence_h1",
+        function="isocortex.geometry.persistence:persistence_h1",
+        on_subsets="isocortex.geometry.persistence:persistence_h1_of_subsets",
+        options={"summary": "maximum", "scale": "median", "max_stimuli": 300},
+        seeded=True,
+        range=(0.0, _INFINITE),
+        invariances=_OF_DISTANCES,
+        null="matched_spectrum_gaussian",
+        layer_null="matched_spectrum_gaussian",
+        resample="subsample",
+        cost="heavy",
+        lower_means_structure=False,
+        citation="Edelsbrunner et al. 2002, doi:10.1007/s00454-002-2885-2; Bauer 2021, doi:10.1007/s41468-021-00071-5",
+    ),
+)
+_LABELS = (
+    Descriptor(
+        name="diffusion_information",
+        function="isocortex.geometry.diffusion:diffusion_information",
+        needs="labels",
+        options={"sigma": "auto", "neighbours": 10, "time": 1.0, "draws": 5},
+        seeded=True,
+        range=(-_INFINITE, _INFINITE),
+        # Random subsets are drawn by place.
+        invariances=_OF_DISTANCES - {"stimulus_order"},
+        null="permute_labels",
+        layer_null="permute_labels",
+        resample="subsample",
+        cost="heavy",
+        lower_means_structure=False,
+        citation="Liao et al. 2024, arXiv:2312.04823",
+    ),
+    Descriptor(
+        name="parallelism",
+        function="isocortex.geometry.abstraction:parallelism",
+        needs="labels",
+        options={"dichotomies": 35, "per_side": 4},
+        seeded=True,
+        range=(-1.0, 1.0),
+        invariances=_OF_DISTANCES,
+        null="permute_labels",
+        layer_null="permute_labels",
+        resample="subsample",
+        cost="costly",
+        lower_means_structure=False,
+        citation="Bernardi et al. 2020, doi:10.1016/j.cell.2020.09.031",
+    ),
+    Descriptor(
+        name="ccgp",
+        function="isocortex.geometry.abstraction:ccgp",
+        needs="labels",
+        options={"dichotomies": 35, "per_side": 4, "held_out": 4, "c": 10.0},
+        seeded=True,
+        range=(0.0, 1.0),
+        invariances=_OF_DISTANCES,
+        null="permute_labels",
+        layer_null="permute_labels",
+        resample="subsample",
+        cost="heavy",
+        lower_means_structure=False,
+        citation="Bernardi et al. 2020, doi:10.1016/j.cell.2020.09.031",
+    ),
+    Descriptor(
+        name="label_alignment",
+        function="isocortex.geometry.alignment:label_alignment",
+        needs="labels",
+        options={"estimator": "debiased"},
+        range=(-_INFINITE, _INFINITE),
+        invariances=_OF_DISTANCES,
+        null="permute_labels",
+        layer_null="permute_labels",
+        resample="subsample",
+        cost="costly",
+        lower_means_structure=False,
+        citation="Cristianini et al. 2001, NIPS 14; Kornblith et al. 2019, arXiv:1905.00414",
+    ),
+)
+GEOMETRY: dict[str, Descriptor] = {row.name: row for row in (*_SPECTRUM, *_DISTANCES, *_LABELS)}

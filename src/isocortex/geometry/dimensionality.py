@@ -60,3 +60,30 @@ def spectrum(x: Any) -> Any:
     values = torch.linalg.eigvalsh(product).flip(-1).clamp_min(0.0)[..., : min(patterns.shape[-2] - 1, patterns.shape[-1])]
     total = values.sum(-1, keepdim=True)
     return like_input(values / torch.where(total > 0, total, torch.nan), x)
+
+
+def stable_rank(x: Any) -> float:
+    """Σλ/λ₁ of the covariance of `x` (n_stimuli, n_units): the variance in units of the largest axis; NaN without variance."""
+    return float(1.0 / _shares(x)[0])
+
+
+def effective_rank(x: Any) -> float:
+    """exp(−Σ w ln w) of the shares of variance w of `x` (n_stimuli, n_units): 1 to min(n − 1, p) (Roy & Vetterli 2007)."""
+    shares = _shares(x)
+    return float(torch.special.entr(shares).sum().exp())
+
+
+def components_for(x: Any, share: float = 0.95) -> int:
+    """The fewest principal components of `x` (n_stimuli, n_units) that hold `share` of the variance.
+
+    Raises `DataError` where nothing varies, or `share` is outside (0, 1].
+    """
+    shares = _shares(x)
+    if not 0 < share <= 1 or bool(shares.isnan().any()):
+        raise DataError(f"geometry: found share {share:g} of patterns {tuple(x.shape)}, expected 0 to 1 of some that vary")
+    # Rounding must not ask for one component more than hold the share.
+    return int((shares.cumsum(0) < share - _ROUNDING).sum()) + 1
+
+
+def _shares(x: Any) -> torch.Tensor:
+    return spectrum(as_tensor(x, dtype=torch.float64))

@@ -216,12 +216,15 @@ def normalized(score: float, chance: float, reference: float, p: float, kind: st
     RDMs: score / ceiling. Patterns: (score − chance)/(ceiling − chance); distances: (chance − score)/(chance − ceiling).
     Noted above 1.
     """
-    if not np.isfinite(reference) or not np.isfinite(p):
+    if not np.isfinite(p):
         return float("nan"), ""
-    above = reference if kind == "rdm" else (reference - chance) * (1.0 if kind == "pattern" else -1.0)
+    above = reference if kind == "rdm" else (reference - chance) * (-1.0 if kind == "distance" else 1.0)
     if p >= SIGNAL or above <= 0.0:
-        return float("nan"), f"no reliable signal (ceiling {reference:.3f}, p = {p:.3f})"
-    value = (score if kind == "rdm" else (score - chance) * (1.0 if kind == "pattern" else -1.0)) / above
+        ceiling = f"ceiling {reference:.3f}, " if np.isfinite(reference) else ""
+        return float("nan"), f"no reliable signal ({ceiling}p = {p:.3f})"
+    if not np.isfinite(reference):
+        return float("nan"), ""
+    value = (score if kind == "rdm" else (score - chance) * (-1.0 if kind == "distance" else 1.0)) / above
     return value, "above the ceiling" if value > 1.0 else ""
 
 

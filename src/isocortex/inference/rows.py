@@ -71,12 +71,27 @@ _COMPARISON_TYPES = {
     "n_stimuli": "int",
     "n_subjects": "int",
 }
-_TYPES = {**_KEY_TYPES, **_VALUE_TYPES, **_COMPARISON_TYPES, "q_study": "float"}
+_AGREEMENT_TYPES = {
+    "region": "str",
+    "kind": "str",
+    "method_a": "str",
+    "method_b": "str",
+    "value": "float",
+    "low": "float",
+    "high": "float",
+    "over_layers": "float",
+    "n_models": "int",
+    "n_layers": "int",
+    "n_draws": "int",
+    "note": "str",
+}
+_TYPES = {**_KEY_TYPES, **_VALUE_TYPES, **_COMPARISON_TYPES, **_AGREEMENT_TYPES, "q_study": "float"}
 
 KEY_COLUMNS = tuple(_KEY_TYPES)
 VALUE_COLUMNS = tuple(_VALUE_TYPES)
 SCORE_COLUMNS = KEY_COLUMNS + VALUE_COLUMNS
 COMPARISON_COLUMNS = tuple(_COMPARISON_TYPES)
+AGREEMENT_COLUMNS = tuple(_AGREEMENT_TYPES)
 INFERENCE_COLUMNS = (*SCORE_COLUMNS, "q_study")
 
 # Families that compare no model with the region: they are shown, and neither rank models nor test their differences.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,40 @@ from isocortex.similarity.summaries import Summaries
 _CEILING_NULL = {"cheap": 1000, "moderate": 200, "costly": 99, "heavy": 99}
 
 
+def _root(agreement: float) -> float:
+    """A noiseless model that is right has the root of the reliability: noise is in the region's own variance alone."""
+    r = float(np.clip(agreement, 0.0, 1.0))
+    return float(np.sqrt(2.0 * r / (1.0 + r)))
+
+
+def _quantile(q: float) -> Callable[[np.ndarray], float]:
+    return lambda values: float(np.quantile(values, q))
+
+
+def _unknown(_: np.ndarray) -> float:
+    return float("nan")
+
+
+_OF_HALVES = "√(Spearman–Brown) of split halves over repeats"
+# By the kind of a score: what its ceilings are called, and how the lower and the upper one come from halves of the repeats.
+_CEILINGS: dict[str, tuple[str, Callable[[np.ndarray], float], Callable[[np.ndarray], float]]] = {
+    "rdm": (_OF_HALVES, lambda v: _root(v.mean()), lambda v: _root(v.mean())),
+    "pattern": (_OF_HALVES, lambda v: _root(np.quantile(v, 0.025)), lambda v: _root(v.mean())),
+    "distance": ("half against half of the repeats: 97.5 % / median", _quantile(0.975), _quantile(0.5)),
+    # No identity takes two halves to the whole: what they agree in is less than what a right model would reach.
+    "halves": ("half against half of the repeats: 2.5 %", _quantile(0.025), _unknown),
+}
+_NOISELESS = {
+    "pattern": ("a right model without noise, from halves of the repeats", _quantile(0.025), lambda v: float(v.mean())),
+}
+
+
 @dataclass(frozen=True)
 class SummaryBlock:
     """Systems of S subjects and L layers on the same stimuli, compared by `method`.
 
-    `kind`: how a score is normalised (`scores.md` §2): "rdm", "pattern" or "distance". `null`, `resample` and `cost` as the row
+    `kind`: how a score is normalised (`scores.md` §2): "rdm", "pattern", "distance", "halves" (a lower ceiling only) or
+    "corrected" (no ceiling). `null`, `resample` and `cost` as the row
     of METRICS declares. `repeats`: of each subject pairs of systems from two halves of its repeats; empty where it has none.
     `known` are summaries that were made already, as `SummaryTable` keeps them.
     """
@@ -56,6 +86,8 @@ class SummaryBlock:
 
     def ceiling(self, variant: int, masks: np.ndarray | None, settings: Settings) -> ceilings.Ceiling:  # noqa: ARG002
         """Of similarities that are normalised as RDMs are, from the other subjects; else from halves of the repeats."""
+        if self.kind == "corrected":
+            return ceilings.none(len(self.subjects), "noise is taken out of the score itself: no ceiling")
         if self.kind == "rdm" and len(self.subjects) > 1:
             return self._other_subjects(settings)
         if not self.repeats or not all(len(pairs) for pairs in self.repeats):
@@ -87,26 +119,32 @@ class SummaryBlock:
 
     def _halves(self, masks: np.ndarray | None, settings: Settings) -> ceilings.Ceiling:
         values, null, observed = [], [], []
-        for pairs in self.repeats:
-            values.append(np.array([self._agreement(pair, masks, k) for k, pair in enumerate(pairs)]))
-            a, b = (self.method.of(half, np.arange(len(self.stimulus_ids))) for half in pairs[0])
-            order = nulls.permutations(len(self.stimulus_ids), _CEILING_NULL[self.method.permuting], settings.seed)
+        noiseless = getattr(self.method, "noiseless", None) if self.kind == "pattern" else None
+        every = np.arange(len(self.stimulus_ids))
+        for subject, pairs in enumerate(self.repeats):
+            of_subject = partial(self._noiseless, noiseless, subject) if noiseless else self._agreement
+            values.append(np.array([of_subject(pair, masks, k) for k, pair in enumerate(pairs)]))
+            a, b = (self.method.of(half, every) for half in pairs[0])
+            order = nulls.permutations(len(every), _CEILING_NULL[self.method.permuting], settings.seed)
             null.append(np.asarray(self.method.compare([self.method.permuted(a, o) for o in order], [b]))[:, 0])
             # Tested as its null is made, on all stimuli, whatever halves of them the ceiling is taken on.
             observed.append(float(self.method.compare([a], [b])[0, 0]))
+        kind, low, high = (_NOISELESS if noiseless else _CEILINGS)[self.kind]
         found, tested = np.stack(null, axis=1), np.array(observed)
-        if self.kind == "distance":
-            low, high = np.array([np.quantile(v, 0.975) for v in values]), np.array([np.median(v) for v in values])
-            kind = "half against half of the repeats: 97.5 % / median"
-            return ceilings.Ceiling(low, high, tested, found, kind, higher_is_closer=False)
-        # A noiseless model that is right has the root of the reliability: noise is in the region's own variance alone.
-        low = self._root([np.quantile(v, 0.025) if self.kind == "pattern" else v.mean() for v in values])
-        high, kind = self._root([v.mean() for v in values]), "√(Spearman–Brown) of split halves over repeats"
-        return ceilings.Ceiling(low, high, tested, found, kind)
+        lowest, highest = (np.array([bound(v) for v in values]) for bound in (low, high))
+        return ceilings.Ceiling(lowest, highest, tested, found, kind, higher_is_closer=self.higher_is_closer)
 
-    def _root(self, agreement: Sequence[float]) -> np.ndarray:
-        r = np.clip(agreement, 0.0, 1.0)
-        return np.sqrt(2.0 * r / (1.0 + r))
+    def _noiseless(
+        self,
+        score: Callable[[Any, Any, Any], float],
+        subject: int,
+        pair: tuple[Any, Any],
+        masks: np.ndarray | None,
+        k: int,
+    ) -> float:
+        """What a right model without noise would score against the subject, by two halves of its repeats."""
+        systems = (self.brain[subject], *pair)
+        return float(np.mean([score(*(self.method.of(x, rows) for x in systems)) for rows in self._rows(masks, k)]))
 
     def _agreement(self, pair: tuple[Any, Any], masks: np.ndarray | None, k: int) -> float:
         """Half with half, on all stimuli or, as a cross-fitted score is, on the mean of both halves of these."""

@@ -82,7 +82,7 @@ def plan_study(path: str | Path) -> str:
     lines = [
         f"{study.label}: {len(study.regions)} regions × {len(study.models)} models, {len(study.subjects)} subjects",
         "",
-        f"{'stage':<10} {'jobs':>6} {'CPU time':>10} {'longest':>10} {'memory':>10} {'disk':>10}",
+        f"{'stage':<16} {'jobs':>6} {'CPU time':>10} {'longest':>10} {'memory':>10} {'disk':>10}",
     ]
     total = Cost(0, 0, 0)
     count = 0
@@ -108,7 +108,7 @@ def plan_study(path: str | Path) -> str:
 
 
 def _row(stage: str, n: int, seconds: float, longest: float, memory: float, disk: float, last: bool = False) -> str:
-    return f"{stage:<10} {n:>6} {_time(seconds):>10} {'' if last else _time(longest):>10} {_size(memory):>10} {_size(disk):>10}"
+    return f"{stage:<16} {n:>6} {_time(seconds):>10} {'' if last else _time(longest):>10} {_size(memory):>10} {_size(disk):>10}"
 
 
 def _is_guessed(study: Study, model: str) -> bool:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from isocortex.reporting import (
+    agreement,
     cores,
     decoding,
+    geometry,
     joint,
     provenance,
     readout_differences,
@@ -25,13 +27,15 @@ from isocortex.reporting import (
 )
 from isocortex.reporting.answer import Answer, answer
 from isocortex.reporting.drawing import Drawing, plain_style
+from isocortex.reporting.figures.agreement import agreement_figure
 from isocortex.reporting.figures.cores import curves_figure, filters_figure, scores_figure
 from isocortex.reporting.figures.curvature import curvature_figure, sweep_figure
 from isocortex.reporting.figures.curved_graph import graph_figure
 from isocortex.reporting.figures.decoding import confusion_figures
 from isocortex.reporting.figures.fields import fields_figure
 from isocortex.reporting.figures.geometry import geometry_figure
-from isocortex.reporting.figures.identification import identification_figures
+from isocortex.reporting.figures.geometry_profiles import profiles_figure
+from isocortex.reporting.figures.identified_models import identified_figures
 from isocortex.reporting.figures.joint import joint_figure
 from isocortex.reporting.figures.layers import layers_figure
 from isocortex.reporting.figures.moments import moments_figure
@@ -39,13 +43,15 @@ from isocortex.reporting.figures.neuroids import neuroids_figure
 from isocortex.reporting.figures.ranking import ranking_figure
 from isocortex.reporting.figures.rdms import rdm_figure
 from isocortex.reporting.figures.readouts import readouts_figure
+from isocortex.reporting.figures.region_identification import region_identification_figures
 from isocortex.reporting.figures.searchlight import searchlight_figure
 from isocortex.reporting.figures.shape_map import shape_map
 from isocortex.reporting.figures.space import space_figures
 from isocortex.reporting.figures.stochastic import stochastic_figure
 from isocortex.reporting.figures.time_course import course_figures
-from isocortex.reporting.identification import identification_table
+from isocortex.reporting.identified_models import IdentifiedModels, identified_table, subject_table
 from isocortex.reporting.region import Region
+from isocortex.reporting.region_identification import region_identification_table
 from isocortex.reporting.space import space_tables
 from isocortex.reporting.study import Study
 from isocortex.reporting.tables import Table
@@ -97,13 +103,15 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
     """The report of a region as HTML; `verdicts` are inference's, by method; `index` leads to the study's page."""
     with plain_style():
         panels = [panel(region, method, verdicts[method]) for method in region.methods]
-        spectrum, confusions = geometry_figure(region), confusion_figures(region)
+        described, confusions = [profiles_figure(region), geometry_figure(region)], confusion_figures(region)
         joined = [
             JointPanel(entry.label, joint_figure(region, entry), joint.share_tables(region, entry))
             for entry in joint.joint_entries(region)
         ]
         maps = [searchlight_figure(entry) for entry in searchlight.entries(region)]
-        space, in_time = shape_map(region), course_figures(region)
+        space, in_time, alike = shape_map(region), course_figures(region), agreement_figure(region)
+        identified = IdentifiedModels(region.identified, region.primary) if region.identified is not None else None
+        named = identified_figures(identified) if identified else []
         trained = [scores_figure(region), curves_figure(region)]
         trained += [filters_figure(entry) for entry in cores.core_entries(region)]
         side_by_side = (readouts_figure(region), fields_figure(region))
@@ -127,6 +135,9 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
             core_tables=cores.core_tables(region),
             core_differences=cores.core_differences(region),
             core_figures=trained,
+            agreement_sentences=agreement.sentences(region),
+            agreement_figure=alike,
+            agreement_tables=[agreement.agreement_table(region), agreement.few_table(region)],
             joint_table=joint.joint_table(region),
             joint_differences=joint.joint_differences(region),
             joint_panels=joined,
@@ -135,11 +146,15 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
             searchlight_figures=maps,
             decoding_tables=decoding.decoding_tables(region),
             confusions=confusions,
+            identified=identified,
+            identified_figures=named,
+            identified_tables=[identified_table(identified), subject_table(identified)] if identified else [],
             course_sentences=time_course.sentences(region),
             course_figures=in_time,
             course_tables=time_course.course_tables(region),
-            geometry_figure=spectrum,
-            geometry_table=tables.geometry_table(region),
+            geometry_sentences=geometry.sentences(region),
+            geometry_figures=[drawing for drawing in described if drawing],
+            geometry_tables=[geometry.geometry_table(region), geometry.layers_table(region)],
             recording=recorded.recording_table(region),
             notes=recorded.notes(region),
             missing=recorded.missing(region),
@@ -213,7 +228,7 @@ def index_page(study: Study) -> str:
     with plain_style():
         overview = study.overview()
         identified = study.identification
-        identified_figures = identification_figures(identified) if identified else []
+        identified_figures = region_identification_figures(identified) if identified else []
         far = space_figures(study.space) if study.space else []
     return (
         environment()
@@ -226,8 +241,8 @@ def index_page(study: Study) -> str:
             overview=overview,
             heat=study.heat(),
             identification=identified,
-            identification_figures=identified_figures,
-            identification_table=identification_table(identified) if identified else None,
+            region_identification_figures=identified_figures,
+            region_identification_table=region_identification_table(identified) if identified else None,
             space=study.space,
             space_figures=far,
             space_tables=space_tables(study.space) if study.space else [],

@@ -109,7 +109,7 @@ def missing(region: Region) -> list[str]:
     if layers and len(layers) == len({(method, model) for method, model, _ in layers}):
         said.append("Every model has one layer here, so there are no layer profiles.")
     refused = _refused(region)
-    said += [f"{method_label(method)}: not computed: {reason}." for method, reason in refused.items()]
+    said += [f"{method_label(method)}: not computed: {reason}." for method, reason in refused]
     if "rdm" not in families and not refused:
         said.append("The study compares no RDMs here.")
     if not region.comparisons:
@@ -117,10 +117,11 @@ def missing(region: Region) -> list[str]:
     return said
 
 
-def _refused(region: Region) -> dict[str, str]:
-    """Methods that the region could not be given to, with the reason."""
-    return {
-        method: reason
+def _refused(region: Region) -> list[tuple[str, str]]:
+    """Methods that the region, or a model here, could not be given to, with the reason, each said once."""
+    found = (
+        (method, reason)
         for name in sorted(region.cells)
         for method, reason in from_json(region.cells[name].attrs.get("refused"), {}).items()
-    }
+    )
+    return list(dict.fromkeys(found))

@@ -26,7 +26,9 @@ class Region:
 
     `options` are the report job's (`study title region label level primary models methods command` and the data set's),
     `cells` are called `model/family`, or `geometry`, `decoding` and `shapes` for the region by itself, `digests` are pairs
-    (path, first digits of its SHA-256), `course` the scores in all windows of time (`time_course.over_windows`).
+    (path, first digits of its SHA-256), `course` the scores in all windows of time (`time_course.over_windows`), `agreement`
+    the rows of `agreement.parquet`, `layers_geometry` what descriptors say of the layers of models, by `model/set`,
+    `identified` what came of known models in the region's place.
     """
 
     options: Mapping[str, Any]
@@ -37,6 +39,9 @@ class Region:
     stimuli: Mapping[str, pandas.DataFrame] = field(default_factory=dict)
     digests: Sequence[tuple[str, str]] = ()
     course: Sequence[Row] = ()
+    identified: xarray.Dataset | None = None
+    layers_geometry: Mapping[str, xarray.Dataset] = field(default_factory=dict)
+    agreement: Sequence[Row] = ()
 
     @property
     def name(self) -> str:

@@ -11,8 +11,8 @@ from isocortex.reporting.answer import Answer, answer
 from isocortex.reporting.drawing import Drawing
 from isocortex.reporting.figures.overview import Named, overview_figure
 from isocortex.reporting.formatting import is_missing, number, p_phrase, percent, plural
-from isocortex.reporting.identification import Identification
 from isocortex.reporting.region import Region, Row
+from isocortex.reporting.region_identification import RegionIdentification
 from isocortex.reporting.space import Space
 from isocortex.reporting.verdicts import leaders
 
@@ -74,7 +74,7 @@ class Study:
     pages: Mapping[str, str]
     q_study: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     digests: Sequence[tuple[str, str]] = ()
-    identification: Identification | None = None
+    identification: RegionIdentification | None = None
     space: Space | None = None
 
     def _method(self, name: str) -> str | None:

@@ -225,18 +225,6 @@ def subjects_table(region: Region, method: str, verdict: Verdict) -> Table | Non
     return Table(f"table-subjects-{method}", f"Each subject by itself. {_N}", columns, tuple(lines))
 
 
-def geometry_table(region: Region) -> Table | None:
-    """Descriptors of the region by itself."""
-    rows = [row for row in region.chosen if row.get("family") == "geometry"]
-    if not rows:
-        return None
-    lines = tuple(
-        Line((words(row["method"].replace("_", " ")), words(row["subject"]), *score_cells(row), sizes(row))) for row in rows
-    )
-    columns = (Column("descriptor", numeric=False), Column("subject", numeric=False), *score_columns(region), _SIZES)
-    return Table("table-geometry", f"Descriptors of the region by itself. {_N}", columns, lines)
-
-
 def from_json(text: Any, default: Any) -> Any:
     """The value behind JSON text, or the default where it is none."""
     if not isinstance(text, str) or not text:

@@ -30,6 +30,10 @@ FAMILIES = {
     "stochastic": Family(
         6, "shape with its noise", "stochastic shape distance", "the way from chance to the region's own repeats", "resembles"
     ),
+    "kernel": Family(4, "kernels", "score", "what a copy of the region would reach", "resembles"),
+    "linear": Family(4, "linear maps", "score", "what a copy of the region would reach", "resembles"),
+    "neighbours": Family(5, "neighbourhoods", "score", "what a copy of the region would reach", "resembles"),
+    "matching": Family(5, "matched units", "score", "what a copy of the region would reach", "resembles"),
     "geometry": Family(9, "geometry", "value", "", "describes"),
 }
 OTHER = Family(5, "similarity", "score", "what a copy of the region would reach", "resembles")
@@ -58,7 +62,42 @@ METHODS = {
     "shape": "Shape distance",
     "shape_moments": "Shape similarity, unbiased moments",
     "stochastic_shape": "Stochastic shape distance",
+    "cka": "Centred kernel alignment",
+    "deconfounded_cka": "Kernel alignment without a confounder",
+    "deconfounded_rsa": "RSA without a confounder",
+    "noise_corrected_rsa": "Noise-corrected RSA",
+    "gulp": "GULP",
+    "cca": "Canonical correlation",
+    "svcca": "SVCCA",
+    "pwcca": "Projection-weighted CCA",
+    "procrustes": "Procrustes distance",
+    "linear_predictivity": "Linear predictivity",
+    "reverse_predictivity": "Linear predictivity of the model from the region",
+    "prediction_rsa": "RSA of predictions",
+    "mutual_knn": "Mutual nearest neighbours",
+    "cknna": "Alignment of nearest neighbours",
+    "relative": "Relative representations",
+    "relative_product": "Relative representations, product of spaces",
+    "one_to_one": "One-to-one matching",
+    "soft_matching": "Soft matching",
+    "one_to_many": "One-to-many matching",
+    "many_to_many": "Many-to-many matching",
+    "best_buddies": "Best buddies",
     "participation_ratio": "Participation ratio",
+    "participation_ratio_corrected": "Participation ratio, corrected",
+    "participation_ratio_cv": "Participation ratio, cross-validated",
+    "effective_rank": "Effective rank",
+    "stable_rank": "Stable rank",
+    "von_neumann_entropy": "Von Neumann entropy",
+    "two_nn": "Two nearest neighbours (TwoNN)",
+    "local_rank": "Local rank",
+    "diffusion_entropy": "Diffusion spectral entropy",
+    "diffusion_information": "Diffusion information about labels",
+    "persistence_h0": "Persistence of parts (H0)",
+    "persistence_h1": "Persistence of loops (H1)",
+    "parallelism": "Parallelism",
+    "ccgp": "Cross-condition generalisation",
+    "label_alignment": "Alignment with labels",
 }
 # Where there is little room.
 SHORT = {"linear": "linear", "factorized": "factorized", "gaussian": "Gaussian", "fwrf": "fwRF", "semantic": "transformer"}
@@ -78,6 +117,26 @@ SCORES = {
     },
     "shape": {"": "angle (rad)", "euclidean": "Euclidean shape distance"},
     "shape_moments": {"": "shape similarity"},
+    "cka": {"": "debiased CKA", "biased": "biased CKA"},
+    "deconfounded_cka": {"": "CKA without the confounder"},
+    "deconfounded_rsa": {"": "partial r of RDMs", "spearman": "partial ρ of RDMs"},
+    "noise_corrected_rsa": {"": "noise-corrected r of RDMs", "spearman": "noise-corrected ρ of RDMs"},
+    "gulp": {"": "squared GULP distance"},
+    "cca": {"": "mean squared canonical correlation", "mean": "mean canonical correlation"},
+    "svcca": {"": "mean squared canonical correlation", "mean": "mean canonical correlation"},
+    "pwcca": {"": "weighted canonical correlation"},
+    "procrustes": {"": "Procrustes distance", "size_and_shape": "size-and-shape distance"},
+    "linear_predictivity": {"": "mean r over neuroids"},
+    "reverse_predictivity": {"": "mean r over units"},
+    "mutual_knn": {"": "share of neighbours in common"},
+    "cknna": {"": "alignment of neighbours"},
+    "relative": {"": "cosine of relative representations"},
+    "relative_product": {"": "cosine of relative representations"},
+    "one_to_one": {"": "mean r of matched units"},
+    "soft_matching": {"": "mean r of matched units"},
+    "one_to_many": {"": "held-out R²"},
+    "many_to_many": {"": "mean r of groups"},
+    "best_buddies": {"": "r × share of buddies"},
     "stochastic_shape": {"": "stochastic shape distance", "gaussian": "Gaussian shape distance", "energy": "energy distance"},
 }
 COMPARISONS = {
@@ -110,6 +169,6 @@ def score_label(family: str | None, options: Mapping[str, Any], method: str = ""
         chosen = (value for value in options.values() if isinstance(value, str) and value in labels)
         return labels[next(chosen, "")]
     compare = options.get("compare")
-    if family == "rdm" and isinstance(compare, str):
+    if isinstance(compare, str):
         return COMPARISONS.get(compare, compare)
     return family_of(family).score

@@ -33,15 +33,8 @@ def optimum(a: Any, b: Any, cost: Any) -> tuple[float, np.ndarray, np.ndarray]:
     if not len(rows):
         return 0.0, f + min(cost.min(initial=0.0), 0.0), g
     b = b * (a.sum() / b.sum())
-    from isocortex.similarity.simplex import ORDER, cost_unit, solve, whole_masses  # Numba takes a while to import
-
-    size = len(rows) + len(columns)
-    left, whole, flow = np.empty(size, np.int64), np.zeros(size, np.int64), np.empty(size, np.int64)
     part = cost[np.ix_(rows, columns)]
-    unit = cost_unit(np.abs(part).max(), size)
-    whole_masses(a[rows], b[columns], left)
-    solve(np.rint(part / unit).astype(np.int64), left, whole, np.empty((ORDER + 1, size), np.int32), flow)
-    potential = unit * whole
+    potential, _, _ = _solved(a[rows], b[columns], part)
     value = a[rows] @ potential[: len(rows)] - b[columns] @ potential[len(rows) :]
     # Nodes without mass: as high, and then as low, as the costs allow.
     g[columns] = potential[len(rows) :]
@@ -50,6 +43,34 @@ def optimum(a: Any, b: Any, cost: Any) -> tuple[float, np.ndarray, np.ndarray]:
     empty = b == 0
     g[empty] = (f[:, None] - cost[:, empty]).max(axis=0)
     return float(value), f, g
+
+
+def plan(a: Any, b: Any, cost: Any) -> np.ndarray:
+    """A transport t (S, T) that costs `w1`, with at most S + T − 1 entries that are not zero; arguments and errors as there."""
+    a, b, cost = (np.ascontiguousarray(as_tensor(part).detach().cpu().double().numpy()) for part in (a, b, cost))
+    _checked(a, b, cost)
+    found = np.zeros(cost.shape)
+    rows, columns = np.flatnonzero(a), np.flatnonzero(b)
+    if not len(rows):
+        return found
+    _, parent, flow = _solved(a[rows], b[columns] * (a.sum() / b.sum()), cost[np.ix_(rows, columns)])
+    nodes = np.flatnonzero(parent >= 0)
+    sources, sinks = np.minimum(nodes, parent[nodes]), np.maximum(nodes, parent[nodes]) - len(rows)
+    found[rows[sources], columns[sinks]] = flow[nodes] * (a.sum() / flow[nodes].sum())
+    return found
+
+
+def _solved(a: np.ndarray, b: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Potentials of S + T nodes with masses, their parents in the tree of a cheapest transport, and whole flows to these."""
+    from isocortex.similarity.simplex import ORDER, PARENT, cost_unit, solve, whole_masses  # Numba takes a while to import
+
+    size = len(a) + len(b)
+    left, whole, flow = np.empty(size, np.int64), np.zeros(size, np.int64), np.empty(size, np.int64)
+    tree = np.empty((ORDER + 1, size), np.int32)
+    unit = cost_unit(np.abs(cost).max(), size)
+    whole_masses(a, b, left)
+    solve(np.rint(cost / unit).astype(np.int64), left, whole, tree, flow)
+    return unit * whole, tree[PARENT], flow
 
 
 def _checked(a: np.ndarray, b: np.ndarray, cost: np.ndarray) -> None:

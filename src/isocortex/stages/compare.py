@@ -19,6 +19,7 @@ from isocortex.stages.compare_inputs import read_subjects
 from isocortex.stages.compare_rdms import rdm_cell
 from isocortex.stages.compare_subjects import on_common_stimuli, with_neuroids
 from isocortex.stages.compare_summaries import summary_cell
+from isocortex.stages.compare_systems import NotComparableError
 from isocortex.stages.comparing import Comparing
 from isocortex.storage.store import Store
 from isocortex.storage.tables import read_tree, write_netcdf
@@ -27,7 +28,8 @@ from isocortex.storage.tables import read_tree, write_netcdf
 def run(spec: dict[str, Any], device: str = "auto") -> None:
     """Write one cell, `<FAMILY>.nc`: rows, draws, layer profiles and what a page shows of brain and model.
 
-    A metric that no subject has enough neuroids for has no rows, and its reason stands in the attribute `refused`.
+    A metric that no subject has enough neuroids for, or that has nothing to compare in this model, has no rows, and its reason
+    stands in the attribute `refused`.
     """
     options, inputs = spec["options"], spec["inputs"]
     read = Comparing(
@@ -37,6 +39,10 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:
         options=options,
         plan=_plan(options["inference"]),
         device=resolve_device(device),
+        confounders={
+            model: {name: Store(path) for name, path in kernels.items()}
+            for model, kernels in inputs.get("confounders", {}).items()
+        },
     )
     job = on_common_stimuli(read)
     cells: dict[str, Cell] = {}
@@ -52,7 +58,11 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:
         if not able.subjects:
             refused[method] = "; ".join(lost.values())
             continue
-        cells[method], picture = make(metric, settings, able)
+        try:
+            cells[method], picture = make(metric, settings, able)
+        except NotComparableError as error:
+            refused[method] = str(error).removeprefix("compare: ")
+            continue
         pictures.append(picture)
     found = _dataset(cells, pictures, [subject.name for subject in job.subjects]) if cells else _nothing()
     write_netcdf(found.assign_attrs(refused=json.dumps(refused)) if refused else found, spec["output"])

@@ -17,7 +17,7 @@ from isocortex.similarity.metrics import Metric, Shown
 from isocortex.similarity.summaries import Summaries, fitted, sharing
 from isocortex.stages.compare_inputs import Subject
 from isocortex.stages.compare_subjects import chosen, same_stimuli
-from isocortex.stages.compare_systems import LEVELS, Reading, Systems
+from isocortex.stages.compare_systems import NotComparableError, Reading, Systems, systems_of
 from isocortex.stages.comparing import Comparing, context
 
 
@@ -51,7 +51,9 @@ def summary_cell(metric: Metric, settings: dict[str, Any], job: Comparing) -> tu
     names = sets[0].systems.names
     if not names:
         model = job.options["model"]
-        raise DataError(f"compare: model {model!r}: no layer can be compared: {next(iter(lost.values()), 'none in the store')}")
+        raise NotComparableError(
+            f"compare: model {model!r}: no layer can be compared: {next(iter(lost.values()), 'none in the store')}"
+        )
     evaluated = [evaluate(_block(metric, one), job.plan) for one in sets]
     about = context(job, metric, settings, names, lost)
     cell = build(evaluated, replace(about, notes=(*about.notes, *found.notes)), job.plan)
@@ -61,8 +63,19 @@ def summary_cell(metric: Metric, settings: dict[str, Any], job: Comparing) -> tu
 def _read(metric: Metric, settings: dict[str, Any], job: Comparing, subjects: list[Subject]) -> _Set:
     """One set's systems; layers that have no summary on all stimuli are refused."""
     bounded_by_halves = len(subjects) == 1 or metric.normalised != "rdm"
-    reading = Reading(job.options, settings, job.kernels, job.features, job.plan.seed, job.device, bounded_by_halves)
-    systems = LEVELS[metric.level](subjects, reading)
+    reading = Reading(
+        options=job.options,
+        settings=settings,
+        kernels=job.kernels,
+        features=job.features,
+        seed=job.plan.seed,
+        device=job.device,
+        method=metric.name,
+        level=metric.level,
+        halves=bounded_by_halves,
+        confounders=job.confounders.get(settings.get("confounder", ""), {}),
+    )
+    systems = systems_of(subjects, reading)
     method = fitted(sharing(metric.summarised(settings), job.shared), systems.brain)
     if not getattr(method, "splits", True):
         systems = replace(systems, repeats=[[] for _ in subjects])  # too few trials for halves

@@ -22,6 +22,7 @@ from isocortex.storage.store import Store
 class Comparing:
     """A job's subjects, stores of kernels and features by stimulus set, options, settings of the inference, and device.
 
+    `confounders`: kernels, by stimulus set, of each model that is one.
     `shared`: what metrics of the family make for each other. `notes`: of subjects that a metric had to leave out.
     """
 
@@ -31,6 +32,7 @@ class Comparing:
     options: dict[str, Any]
     plan: Settings
     device: torch.device
+    confounders: dict[str, dict[str, Store]] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -12,7 +12,7 @@ import xarray
 
 from isocortex.encoding.label_folds import Labelled, labelled
 from isocortex.errors import DataError
-from isocortex.recordings.stimuli import COLUMNS
+from isocortex.stages.stimulus_labels import known_rows, label_column, texts
 
 # Columns, or what the recording says, that part stretches of time where a decoder names none.
 STRETCHES = ("session", "run")
@@ -50,7 +50,7 @@ def _task(subject: Subject, given: dict[str, Any], where: str) -> Task:
     """Stimuli with a label in the order of their first presentation (without it, in that of the table), stretches of time one
     after the other."""
     ids = [str(name) for name in subject.data["stimulus_id"].to_numpy()]
-    table = _known(subject, ids, where)
+    table = known_rows(subject.table, ids, where)
     labels = _labels(table, given, where)
     keys = _keys(subject, table, given, where)
     rows = np.arange(len(ids))
@@ -68,7 +68,7 @@ def _presentations(subject: Subject, given: dict[str, Any], where: str) -> Task:
     if not {"trials", "shown"} <= set(subject.data):
         raise DataError(f"{where}: found no single presentations in brain.nc, expected trials; use unit: stimulus")
     ids = [str(name) for name in subject.data["stimulus_id"].to_numpy()]
-    table = _known(subject, ids, where)
+    table = known_rows(subject.table, ids, where)
     labels, keys = _labels(table, given, where), _keys(subject, table, given, where)
     trials = subject.data["trials"].transpose("stimulus", "repeat", "neuroid").to_numpy()
     shown = subject.data["shown"].transpose("stimulus", "repeat").to_numpy()
@@ -113,16 +113,6 @@ def _presented_in(
     return ["/".join(("time", *one)) for one in zip(*named, strict=True)]
 
 
-def _known(subject: Subject, ids: list[str], where: str) -> pandas.DataFrame:
-    """Rows of the stimulus table, in the order of `ids`."""
-    lost = [name for name in ids if name not in subject.table.index]
-    if lost:
-        raise DataError(
-            f"{where}: found {len(lost)} stimuli that the stimulus table lacks (first {lost[0]!r}), expected all; redo stimuli"
-        )
-    return subject.table.loc[ids]
-
-
 def _together(keys: Iterable[str]) -> np.ndarray:
     """An order in which equal keys stand together, those that come first first, and nothing else is moved."""
     named = list(keys)
@@ -133,7 +123,7 @@ def _together(keys: Iterable[str]) -> np.ndarray:
 def _labels(table: pandas.DataFrame, given: dict[str, Any], where: str) -> list[str]:
     """The target as text, or on which side of `above` it is; empty where it is missing."""
     target, above = given["target"], given.get("above")
-    values = _texts(_column(table, target, "target", where))
+    values = texts(label_column(table, target, "target", where))
     if above is None:
         return values
     try:
@@ -160,28 +150,14 @@ def _is_number(text: str) -> bool:
 def _keys(subject: Subject, table: pandas.DataFrame, given: dict[str, Any], where: str) -> list[str]:
     """What is never divided: copies of one picture, near or exact, the values of `groups`, or stretches of time."""
     if given.get("groups"):
-        named = _texts(_column(table, given["groups"], "groups", where))
+        named = texts(label_column(table, given["groups"], "groups", where))
         return [f"time/{key}" for key in named] if given["folds"] == "blocked" else named
     if given["folds"] != "blocked":
-        pictures = [_texts(table[name]) if name in table else [""] * len(table) for name in ("near", "digest")]
+        pictures = [texts(table[name]) if name in table else [""] * len(table) for name in ("near", "digest")]
         return [near or digest for near, digest in zip(*pictures, strict=True)]
-    named = [_texts(table[name]) for name in STRETCHES if name in table]
+    named = [texts(table[name]) for name in STRETCHES if name in table]
     named = named or [subject.data[name].to_numpy().astype(str).tolist() for name in STRETCHES if name in subject.data]
     return ["/".join(("time", *parts)) for parts in zip(*named, strict=True)] if named else ["time"] * len(table)
-
-
-def _column(table: pandas.DataFrame, name: str, key: str, where: str) -> Any:
-    known = [str(column) for column in table.columns if column not in COLUMNS]
-    if name not in known:
-        raise DataError(
-            f"{where}: {key}, found no column {name!r} in the stimulus table, expected one of {known}; name one of these"
-        )
-    return table[name]
-
-
-def _texts(column: Iterable[Any]) -> list[str]:
-    """Labels as text, the same for 1 and 1.0; empty where missing."""
-    return ["" if pandas.isna(v) else str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in column]
 
 
 TASKS: dict[str, Callable[[Subject, dict[str, Any], str], Task]] = {"stimulus": _task, "presentation": _presentations}

@@ -12,10 +12,10 @@ import xarray
 from isocortex.inference.rows import to_rows
 from isocortex.inference.verdict import verdict
 from isocortex.reporting.formatting import is_missing
-from isocortex.reporting.identification import Identification
 from isocortex.reporting.pages import index_page
 from isocortex.reporting.provenance import digests
 from isocortex.reporting.region import Region
+from isocortex.reporting.region_identification import RegionIdentification
 from isocortex.reporting.space import Space
 from isocortex.reporting.study import Study
 from isocortex.storage.atomic import replacing
@@ -25,7 +25,9 @@ from isocortex.storage.tables import read_netcdf, read_parquet
 def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (every stage is called alike)
     """Write `index.html` from every region's tables and the study's q values."""
     inputs, options, output = spec["inputs"], spec["options"], Path(spec["output"])
-    tables = {key: inputs[key] for key in ("inference", "scores", "comparisons", "identification", "space") if key in inputs}
+    tables = {
+        key: inputs[key] for key in ("inference", "scores", "comparisons", "region_identification", "space") if key in inputs
+    }
     inference = to_rows(read_parquet(inputs["inference"]))
     regions, verdicts, pages = {}, {}, {}
     for name in options["region_order"]:  # a job's options are sorted by key, so the study's order comes as a list
@@ -62,9 +64,9 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (ev
         temporary.write_text(page, encoding="utf-8", newline="\n")
 
 
-def _identification(inputs: dict[str, Any], options: dict[str, Any]) -> Identification | None:
-    path = inputs.get("identification")
-    return Identification(read_netcdf(path), options["regions"]) if path else None
+def _identification(inputs: dict[str, Any], options: dict[str, Any]) -> RegionIdentification | None:
+    path = inputs.get("region_identification")
+    return RegionIdentification(read_netcdf(path), options["regions"]) if path else None
 
 
 def _space(inputs: dict[str, Any], options: dict[str, Any]) -> Space | None:

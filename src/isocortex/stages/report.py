@@ -29,7 +29,10 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (ev
         cells={name: read_netcdf(path) for name, path in sorted((inputs.get("cells") or {}).items())},
         stimuli={name: read_parquet(path) for name, path in sorted((inputs.get("stimuli") or {}).items())},
         digests=found,
+        agreement=to_rows(read_parquet(inputs["agreement"])) if "agreement" in inputs else (),
+        identified=read_netcdf(inputs["identification"]) if inputs.get("identification") else None,
         course=over_windows([to_rows(read_parquet(path)) for path in (inputs.get("windows") or {}).values()]),
+        layers_geometry={name: read_netcdf(path) for name, path in (inputs.get("geometry_layers") or {}).items()},
     )
     verdicts = {method: verdict(scores, comparisons, method) for method in region.methods}
     output = Path(spec["output"])

@@ -9,16 +9,24 @@ import numpy as np
 import pandas as pd
 import xarray
 
+from isocortex.inference.agreement import agreement
 from isocortex.inference.comparisons import Candidate, compare_cores, compare_models
 from isocortex.inference.fdr import q_of_rows
 from isocortex.inference.pooling import Draws
-from isocortex.inference.rows import COMPARISON_COLUMNS, NOT_COMPARED, OWN_COMPARISONS, rows_from_json, to_frame
+from isocortex.inference.rows import (
+    AGREEMENT_COLUMNS,
+    COMPARISON_COLUMNS,
+    NOT_COMPARED,
+    OWN_COMPARISONS,
+    rows_from_json,
+    to_frame,
+)
 from isocortex.storage.tables import open_tree, read_netcdf, write_parquet
 from isocortex.study.readouts import TWINS
 
 
 def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (every stage has this signature)
-    """Write `scores.parquet` and `comparisons.parquet` of one region."""
+    """Write `scores.parquet` and `comparisons.parquet` of one region, and `agreement.parquet` where it is asked for."""
     cells = [read_netcdf(path) for _, path in sorted(spec["inputs"]["cells"].items())]
     times = _times(spec["inputs"]["brain"]) if spec["inputs"].get("brain") else {}
     scores = with_q_region([{**row, **times} for cell in cells for row in rows_from_json(cell.attrs["rows"])])
@@ -27,6 +35,22 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (ev
     comparisons = compare_cells(cells, options["region"], *inference)
     write_parquet(scores, spec["output"]["scores"])
     write_parquet(comparisons, spec["output"]["comparisons"])
+    if "agreement" in spec["output"]:
+        rows = [row for cell in cells for row in rows_from_json(cell.attrs["rows"])]
+        table = agreement(rows, _drawn_means(cells), options["region"])
+        write_parquet(to_frame(table, AGREEMENT_COLUMNS), spec["output"]["agreement"])
+
+
+def _drawn_means(cells: list[xarray.Dataset]) -> dict[str, dict[str, np.ndarray]]:
+    """Method → model → draws of its score, mean over subjects."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for cell in cells:
+        for row in rows_from_json(cell.attrs["rows"]):
+            if row["is_chosen"] and row["subject"] == "all" and "draws" in cell and row["family"] not in NOT_COMPARED:
+                drawn = cell["draws"].sel({"method": row["method"], "subject": "all"})
+                sign = -1.0 if row["higher_is_closer"] is False else 1.0
+                found.setdefault(row["method"], {})[row["model"]] = sign * drawn.dropna("draw").values.astype(np.float64)
+    return found
 
 
 def _times(brain: str) -> dict[str, float]:

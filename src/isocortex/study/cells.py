@@ -7,7 +7,7 @@ from typing import Any
 
 from isocortex.study.job import Job
 from isocortex.study.layout import Layout
-from isocortex.study.options import MOVES_UNITS, SPANNING
+from isocortex.study.options import SPANNING, reads_units
 from isocortex.study.readouts import guide_of
 from isocortex.study.searchlight import for_model
 from isocortex.study.sources import asked_layers
@@ -157,8 +157,10 @@ def compare(at: Layout) -> Iterator[Job]:
         for family in at.study.families(region):
             inputs = {"brain": at.brain(region), "kernels": {name: at.kernels(model, name) for name in sets}}
             metrics = at.study.metrics(region, family)
-            if any(options.get("group") in MOVES_UNITS for options in metrics.values()):
+            if any(reads_units(name, options) for name, options in metrics.items()):
                 inputs["features"] = {name: at.features(model, name) for name in sets}
+            if taken_out := sorted({options["confounder"] for options in metrics.values() if "confounder" in options}):
+                inputs["confounders"] = {other: {name: at.kernels(other, name) for name in sets} for other in taken_out}
             options = {**_common(at, region, model), "family": family, "metrics": metrics}
             yield Job("compare", inputs, at.cell(region, model, family), options)
 
@@ -193,6 +195,35 @@ def searchlight(at: Layout) -> Iterator[Job]:
 def geometry(at: Layout) -> Iterator[Job]:
     """Descriptors of each region by itself."""
     descriptors = at.study.descriptors()
-    for region in at.study.regions if descriptors else ():
-        options = {**_common(at, region, ""), "descriptors": descriptors}
-        yield Job("geometry", {"brain": at.brain(region)}, at.geometry(region), options)
+    for region, plan in at.study.regions.items() if descriptors else ():
+        sets = list(dict.fromkeys(at.study.subjects[s]["stimuli"] for s in plan.subjects))
+        inputs = {"brain": at.brain(region), **_labels(at, descriptors, sets)}
+        yield Job("geometry", inputs, at.geometry(region), {**_common(at, region, ""), "descriptors": descriptors})
+
+
+def geometry_layers(at: Layout) -> Iterator[Job]:
+    """Descriptors of each model's layers on each stimulus set, once for all regions."""
+    descriptors = at.study.descriptors()
+    if not descriptors:
+        return
+    inference = at.study.options.inference.model_dump()
+    inference.pop("primary")
+    for model in at.study.models:
+        for name in at.study.stimulus_sets:
+            inputs = {"kernels": at.kernels(model, name), **_labels(at, descriptors, [name])}
+            options = {
+                "study": at.study.name,
+                "dataset": at.dataset,
+                "model": model,
+                "set": name,
+                "inference": inference,
+                "layers": asked_layers(at, model),
+                "descriptors": descriptors,
+            }
+            yield Job("geometry_layers", inputs, at.layers_geometry(model, name), options)
+
+
+def _labels(at: Layout, descriptors: dict[str, Any], sets: list[str]) -> dict[str, Any]:
+    """The tables that descriptors take labels from; none where no descriptor has a target."""
+    asked = any("target" in options for options in descriptors.values())
+    return {"stimuli": {name: at.stimuli(name) for name in sets}} if asked else {}

@@ -6,7 +6,22 @@ import re
 from collections.abc import Iterable
 
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"
-RESERVED = frozenset({"shared", "recordings", "features", "kernels", "splits", "stimuli", "logs", "benchmarks", "all", "index"})
+RESERVED = frozenset(
+    {
+        "shared",
+        "recordings",
+        "features",
+        "kernels",
+        "geometry",
+        "known",
+        "splits",
+        "stimuli",
+        "logs",
+        "benchmarks",
+        "all",
+        "index",
+    }
+)
 
 
 def check_id(value: object, what: str) -> str:

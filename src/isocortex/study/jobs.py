@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from isocortex.study import cells, sources
-from isocortex.study.identify import identified_regions
+from isocortex.study import cells, identifying, sources
+from isocortex.study.identify_regions import identified_regions
 from isocortex.study.job import Job
 from isocortex.study.layout import Layout
 from isocortex.study.model import Study
@@ -46,10 +46,13 @@ class Jobs:
             "kernels": sources.kernels(self.at),
             "region": sources.region(self.at),
             **self._cell_jobs,
+            "geometry_layers": list(self._geometry_layers.values()),
             "window": self._windows.values(),
+            "known": identifying.known(self.at),
+            "identify_models": self._identified.values(),
             "summarise": self._summarise(),
             "report": self._report(),
-            "identify": self._identify(),
+            "identify_regions": self._identify(),
             "space": self._space(),
             "across": self._across(),
             "index": self._index(),
@@ -87,9 +90,17 @@ class Jobs:
         }
 
     @cached_property
+    def _geometry_layers(self) -> dict[str, Job]:
+        return {job.target: job for job in cells.geometry_layers(self.at)}
+
+    @cached_property
     def _windows(self) -> dict[str, Job]:
         tables = {region: self._tables(region) for region in self.study.regions}
         return {job.target: job for job in windows(self.at, tables)}
+
+    @cached_property
+    def _identified(self) -> dict[str, Job]:
+        return {job.options["region"]: job for job in identifying.identify_models(self.at)}
 
     def _tables(self, region: str) -> dict[str, Any]:
         """Options of a region's tables."""
@@ -117,6 +128,14 @@ class Jobs:
             }
             if course := [target for target, job in self._windows.items() if job.options["region"] == region]:
                 inputs["windows"] = {Path(target).stem: target for target in course}
+            if layers := {
+                f"{job.options['model']}/{job.options['set']}": target
+                for target, job in self._geometry_layers.items()
+                if job.options["set"] in sets
+            }:
+                inputs["geometry_layers"] = layers
+            if region in self._identified:
+                inputs["identification"] = self._identified[region].target
             yield Job(
                 "report", inputs, self.at.report(region), {**page_options(self.study, region), "command": self.command(region)}
             )
@@ -126,10 +145,14 @@ class Jobs:
         return command(self.study, region, self._redone())
 
     def _redone(self) -> list[str]:
-        return [*(stage for stage in REDONE if self._cell_jobs[stage]), *(["window"] if self._windows else [])]
+        return [
+            *(stage for stage in REDONE if self._cell_jobs[stage]),
+            *(["window"] if self._windows else []),
+            *(["identify_models"] if self._identified else []),
+        ]
 
     def _identify(self) -> Iterator[Job]:
-        asked = self.study.options.identify
+        asked = self.study.options.identify_regions
         if asked is None:
             return
         regions = identified_regions(self.study)
@@ -148,7 +171,7 @@ class Jobs:
             "confidence": inference.confidence,
         }
         brains = {region: self.at.brain(region) for region in regions}
-        yield Job("identify", {"brains": brains}, self.at.identification, options)
+        yield Job("identify_regions", {"brains": brains}, self.at.region_identification, options)
 
     def _space(self) -> Iterator[Job]:
         asked = self.study.options.space
@@ -183,8 +206,8 @@ class Jobs:
             "comparisons": {region: self.at.tables(region)["comparisons"] for region in regions},
             "reports": {region: self.at.report(region) for region in regions},
         }
-        if self.study.options.identify is not None:
-            inputs["identification"] = self.at.identification
+        if self.study.options.identify_regions is not None:
+            inputs["region_identification"] = self.at.region_identification
         if self.study.options.space is not None:
             inputs["space"] = self.at.space
         yield Job("index", inputs, f"{self.at.home}/index.html", index_options(self.study))

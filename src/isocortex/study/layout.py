@@ -105,19 +105,31 @@ class Layout:
         """Descriptors of a region by itself."""
         return f"{self.home}/{region}/geometry.nc"
 
+    def layers_geometry(self, model: str, stimulus_set: str) -> str:
+        """Descriptors of a model's layers on a stimulus set, shared by all regions."""
+        return f"{self.home}/geometry/{model}/{stimulus_set}.nc"
+
     @property
-    def identification(self) -> str:
+    def region_identification(self) -> str:
         """How well regions are told from each other across subjects."""
-        return f"{self.home}/identification.nc"
+        return f"{self.home}/region_identification.nc"
 
     @property
     def space(self) -> str:
         """How far apart regions are, of all subjects."""
         return f"{self.home}/space.nc"
 
+    def known(self, stimulus_set: str) -> str:
+        """What the models say that stand in for regions, beside those of the study."""
+        return f"{self.home}/known/{stimulus_set}.nc"
+
+    def identification(self, region: str) -> str:
+        """How well methods name known models in a region's place."""
+        return f"{self.home}/{region}/identification.nc"
+
     def tables(self, region: str) -> dict[str, str]:
         """The tables of a region."""
-        return {name: f"{self.home}/{region}/{name}.parquet" for name in ("scores", "comparisons")}
+        return {name: f"{self.home}/{region}/{name}.parquet" for name in ("scores", "comparisons", "agreement")}
 
     def report(self, region: str) -> str:
         """The page of a region."""

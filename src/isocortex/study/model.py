@@ -10,12 +10,15 @@ from typing import Any
 from isocortex.errors import StudyError
 from isocortex.study import options as opt
 from isocortex.study.catalogue import Dataset, dataset_of, read_yaml
+from isocortex.study.confounders import check_confounders
 from isocortex.study.cores import check_cores, planned_cores
 from isocortex.study.course import check_course
 from isocortex.study.explain import parse, unknown
 from isocortex.study.identifiers import check_id, check_unique
-from isocortex.study.identify import check_identify
+from isocortex.study.identify_models import check_identify_models
+from isocortex.study.identify_regions import check_identify_regions
 from isocortex.study.joint import joint_encoders
+from isocortex.study.model_entries import model_entry
 from isocortex.study.readouts import check_readouts
 from isocortex.study.regions import RegionPlan, atlas_files, plan_regions
 from isocortex.study.searchlight import check_searchlights
@@ -91,8 +94,10 @@ class Study:
         _check_decoders(study)
         _check_delays(study)
         check_readouts(study)
+        check_confounders(study)
         check_cores(study)
-        check_identify(study)
+        check_identify_regions(study)
+        check_identify_models(study)
         check_searchlights(study)
         check_space(study)
         check_course(study)
@@ -242,33 +247,7 @@ def _models(options: opt.StudyOptions) -> dict[str, Entry]:
         check_unique(options.models, "models")
     except ValueError as error:
         raise StudyError(str(error)) from None
-    return {name: _model(name, options.models, ()) for name in options.models}
-
-
-def _model(name: str, entries: Mapping[str, Any], seen: tuple[str, ...]) -> Entry:
-    """One model's entry in full; an untrained twin takes all that it does not say from the model it is like."""
-    entry, where = entries[name], f"models.{name}"
-    if "like" in entry:
-        other = entry["like"]
-        if other not in entries or other == name or other in seen:
-            raise unknown(f"{where}.like", other, [n for n in entries if n != name and n not in seen], "model")
-        base = _model(other, entries, (*seen, name))
-        if base["source"] not in opt.SOURCES_WITH_WEIGHTS:
-            raise StudyError(
-                f"{where}.like: {other!r} is of source {base['source']!r}, which has no weights, so it has no twin; "
-                f"expected a model of source {' or '.join(opt.SOURCES_WITH_WEIGHTS)}"
-            )
-        keep = {key: value for key, value in base.items() if key not in ("label", "trained_on")}
-        if keep.get("transforms", "") is None and keep["weights"] not in (None, "random"):
-            keep["transforms"] = keep["weights"]  # the twin sees images as the trained network does
-        entry = {**keep, **{key: value for key, value in entry.items() if key != "like"}}
-    source = entry.get("source")
-    if source is None:
-        raise StudyError(f"{where}: missing source; expected one of {', '.join(opt.SOURCES)}, or like: another model")
-    if source not in opt.SOURCES:
-        raise unknown(f"{where}.source", source, opt.SOURCES, "source")
-    parsed = parse(opt.SOURCES[source], entry, where).model_dump()
-    return parsed | ({"name": name} if parsed.get("name", "") is None else {})
+    return {name: model_entry(name, options.models) for name in options.models}
 
 
 def _check_readout_layers(options: opt.StudyOptions, models: dict[str, Entry]) -> None:

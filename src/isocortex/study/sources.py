@@ -93,10 +93,10 @@ def features(at: Layout) -> Iterator[Job]:
             }
             if entry.get("place"):
                 options["degrees"] = at.study.dataset.stimuli[name].degrees
-            yield Job("features", {"stimuli": at.stimuli(name)}, at.features(model, name), options, _watched(at, entry))
+            yield Job("features", {"stimuli": at.stimuli(name)}, at.features(model, name), options, watched(at, entry))
 
 
-def _watched(at: Layout, entry: Entry) -> tuple[str, ...]:
+def watched(at: Layout, entry: Entry) -> tuple[str, ...]:
     """Files of the user's own that a model is made from: an edit of one makes the features anew."""
     named = [str(entry.get("weights") or ""), str(entry.get("call") or "").partition(":")[0], str(entry.get("path") or "")]
     named += [str(entry["name"])] if entry["source"] == "open_clip" else []

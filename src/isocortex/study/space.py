@@ -27,7 +27,8 @@ def check_space(study: Study) -> None:
         return
     if study.level == "rdm":
         raise StudyError(
-            f"space: {study.dataset.name} holds RDMs only, and shapes are of responses; leave space out, or use identify"
+            f"space: {study.dataset.name} holds RDMs only, and shapes are of responses; leave space out, or use "
+            "identify_regions"
         )
     for region in () if asked.regions == "all" else asked.regions:
         if region not in study.regions:

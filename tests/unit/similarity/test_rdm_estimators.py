@@ -28,7 +28,8 @@ def trials():
 
 
 def test_every_estimator_says_what_it_needs_and_what_a_model_has_instead():
-    assert set(ESTIMATORS) == {"correlation", "euclidean", "cosine", "mahalanobis", "crossnobis", "poisson", "poisson_cv"}
+    others = {"mahalanobis", "crossnobis", "poisson", "poisson_cv"}
+    assert set(ESTIMATORS) == {"correlation", "euclidean", "cosine", "heat_geodesic", *others}
     for name, estimator in ESTIMATORS.items():
         assert estimator.name == name
         assert estimator.needs in ("patterns", "trials")
@@ -40,7 +41,7 @@ def test_every_estimator_says_what_it_needs_and_what_a_model_has_instead():
 def test_each_method_is_its_function_with_the_noise_of_the_repeats(trials):
     means = trials.mean(1)
     metric = noise_precision(*residuals_of_repeats(trials))
-    for method in ("correlation", "euclidean", "cosine"):
+    for method in ("correlation", "euclidean", "cosine", "heat_geodesic"):
         assert np.array_equal(brain_rdm(means, method), rdm(means, method))
     assert np.array_equal(brain_rdm(means, "mahalanobis", trials), rdm(means, "mahalanobis", metric))
     assert np.array_equal(brain_rdm(None, "crossnobis", trials), crossnobis(trials, metric))

@@ -22,7 +22,7 @@ from isocortex.reporting.drawing import (
     canvas,
     finish,
 )
-from isocortex.reporting.figures.identification import CHARACTER, label_places
+from isocortex.reporting.figures.region_identification import CHARACTER, label_places
 from isocortex.reporting.formatting import listing, number, percent, plural, shorten
 from isocortex.reporting.space import METRICS, Space
 

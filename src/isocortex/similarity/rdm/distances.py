@@ -11,6 +11,7 @@ import torch
 
 from isocortex.compute import as_tensor, like_input
 from isocortex.errors import DataError
+from isocortex.similarity.rdm.heat import heat_geodesic_vectors
 from isocortex.similarity.rdm.noise import whiten
 
 # A pattern's variance (or squared length) below this part of its mean square is rounding: the pattern is constant (or zero).
@@ -55,7 +56,12 @@ def _cosine(gram: torch.Tensor, row_mean: torch.Tensor, n_features: int) -> torc
     return _one_minus_cosine(gram, tiny, "patterns of zeros", n_features)
 
 
-RDMS = {"correlation": _correlation, "euclidean": _euclidean, "cosine": _cosine}
+def _heat_geodesic(gram: torch.Tensor, row_mean: torch.Tensor, n_features: int) -> torch.Tensor:
+    """Distance along a graph of near stimuli, `heat_geodesic` with its defaults; its scale is the graph's own."""
+    return heat_geodesic_vectors(_euclidean(gram, row_mean, n_features))
+
+
+RDMS = {"correlation": _correlation, "euclidean": _euclidean, "cosine": _cosine, "heat_geodesic": _heat_geodesic}
 
 
 def _vectors(gram: torch.Tensor, row_mean: torch.Tensor, n_features: int, method: str) -> torch.Tensor:
@@ -74,9 +80,10 @@ def _vectors(gram: torch.Tensor, row_mean: torch.Tensor, n_features: int, method
 def rdm(patterns: Any, method: str = "correlation", precision: Any | None = None, remove_mean: bool = False) -> Any:
     """RDM vectors (..., n(n − 1)/2) of patterns (..., n_stimuli, n_features), in float64.
 
-    `method`: "correlation" (1 − r), "euclidean" (squared, per feature), "cosine", or "mahalanobis", the squared distance
-    per feature with `precision`, the inverse (p, p) or (..., p, p) of the noise covariance (`noise_precision`). `remove_mean`
-    takes each pattern's own mean over features out first (Euclidean and Mahalanobis). Raises `DataError` for fewer than three
+    `method`: "correlation" (1 − r), "euclidean" (squared, per feature), "cosine", "heat_geodesic" (`heat_geodesic`, not
+    squared), or "mahalanobis", the squared distance per feature with `precision`, the inverse (p, p) or (..., p, p) of the
+    noise covariance (`noise_precision`). `remove_mean` takes each pattern's own mean over features out first (Euclidean and
+    Mahalanobis). Raises `DataError` for fewer than three
     stimuli, for values that are not finite, for patterns without a direction (constant; zero for cosine), and for a precision
     that is none.
     """
@@ -100,6 +107,8 @@ def rdm(patterns: Any, method: str = "correlation", precision: Any | None = None
         x = x - row_mean[..., None] if remove_mean else x
         x = x - x.mean(dim=-2, keepdim=True)
         x, method = (x if precision is None else whiten(x, precision)), "euclidean"
+    elif method == "heat_geodesic":
+        x = x - x.mean(dim=-2, keepdim=True)
     return like_input(_vectors(x @ x.mT, row_mean, x.shape[-1], method), patterns)
 
 

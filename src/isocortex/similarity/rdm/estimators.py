@@ -46,6 +46,7 @@ ESTIMATORS = {
         Estimator("correlation", partial(rdm, method="correlation"), "patterns", False, "correlation"),
         Estimator("euclidean", partial(rdm, method="euclidean"), "patterns", False, "euclidean"),
         Estimator("cosine", partial(rdm, method="cosine"), "patterns", False, "cosine"),
+        Estimator("heat_geodesic", partial(rdm, method="heat_geodesic"), "patterns", False, "heat_geodesic"),
         Estimator("mahalanobis", _mahalanobis, "patterns", True, "euclidean"),
         Estimator("crossnobis", crossnobis, "trials", True, "euclidean"),
         Estimator("poisson", poisson, "patterns", False, "euclidean"),

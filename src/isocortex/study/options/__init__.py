@@ -10,14 +10,13 @@ from isocortex.study.identifiers import check_id
 from isocortex.study.options.base import Options, Positive
 from isocortex.study.options.comparing import (
     FAMILIES,
-    GEOMETRY,
     METRICS,
     MOVES_UNITS,
     NEEDS_PATTERNS,
     SPANNING,
     Compare,
-    Geometry,
     Rsa,
+    reads_units,
 )
 from isocortex.study.options.cores import Core
 from isocortex.study.options.encoding import (
@@ -32,7 +31,9 @@ from isocortex.study.options.encoding import (
     Readout,
     Ridge,
 )  # fmt: skip
-from isocortex.study.options.mapping import IDENTIFIERS, Identify, Searchlight, SearchlightRsa
+from isocortex.study.options.geometry import GEOMETRY, Geometry
+from isocortex.study.options.identification import IdentifyModels
+from isocortex.study.options.mapping import IDENTIFIERS, IdentifyRegions, Searchlight, SearchlightRsa
 from isocortex.study.options.models import SOURCES, SOURCES_WITH_WEIGHTS
 from isocortex.study.options.regions import Inference, Region, Splits
 from isocortex.study.options.space import SPACES, Space
@@ -62,6 +63,7 @@ __all__ = [
     "Region",
     "SearchlightRsa",
     "StudyOptions",
+    "reads_units",
 ]  # fmt: skip
 
 
@@ -85,7 +87,8 @@ class StudyOptions(Options):
     compare: Compare = Compare(rsa=Rsa())
     searchlight: Searchlight = Searchlight()
     geometry: Geometry | list[StrictStr] = Geometry()
-    identify: Identify | None = None
+    identify_regions: IdentifyRegions | None = None
+    identify_models: IdentifyModels | None = None
     space: Space | None = None
     inference: Inference = Inference()
     kernels_budget_gb: Positive = 50.0

@@ -1,14 +1,18 @@
-"""Metrics between a region and a layer, and descriptors of one representation: names and options."""
+"""Metrics between a region and a layer: names and options."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from isocortex.study.options import similarity
 from isocortex.study.options.base import Fraction, Options
 
-Dissimilarity = Literal["correlation", "euclidean", "cosine", "mahalanobis", "crossnobis", "poisson", "poisson_cv"]
+Dissimilarity = Literal[
+    "correlation", "euclidean", "cosine", "mahalanobis", "crossnobis", "poisson", "poisson_cv", "heat_geodesic"
+]
 Shrinkage = Literal["shrinkage_diag", "shrinkage_eye", "diag", "full", "none"]
 Fewest = Annotated[int, Field(ge=10, strict=True)]
 
@@ -164,30 +168,53 @@ class Compare(Options):
     shape: Shape | None = None
     shape_moments: ShapeMoments | None = None
     stochastic_shape: StochasticShape | None = None
-
-
-class ParticipationRatio(Options):
-    """(Σλ)²/Σλ² of the covariance."""
-
-
-class Geometry(Options):
-    """Descriptors of one representation by itself."""
-
-    participation_ratio: ParticipationRatio | None = None
+    cka: similarity.Cka | None = None
+    deconfounded_cka: similarity.DeconfoundedCka | None = None
+    deconfounded_rsa: similarity.DeconfoundedRsa | None = None
+    noise_corrected_rsa: similarity.NoiseCorrectedRsa | None = None
+    gulp: similarity.Gulp | None = None
+    cca: similarity.Cca | None = None
+    svcca: similarity.Svcca | None = None
+    pwcca: similarity.Pwcca | None = None
+    procrustes: similarity.Procrustes | None = None
+    linear_predictivity: similarity.LinearPredictivity | None = None
+    reverse_predictivity: similarity.ReversePredictivity | None = None
+    prediction_rsa: similarity.PredictionRsa | None = None
+    mutual_knn: similarity.MutualKnn | None = None
+    cknna: similarity.Cknna | None = None
+    relative: similarity.Relative | None = None
+    relative_product: similarity.RelativeProduct | None = None
+    one_to_one: similarity.OneToOne | None = None
+    soft_matching: similarity.SoftMatching | None = None
+    one_to_many: similarity.OneToMany | None = None
+    many_to_many: similarity.ManyToMany | None = None
+    best_buddies: similarity.BestBuddies | None = None
 
 
 METRICS = tuple(Compare.model_fields)
-GEOMETRY = tuple(Geometry.model_fields)
-# Metric → family: one compare job, and one file, per family.
-FAMILIES: dict[str, str] = {
-    **dict.fromkeys(("rsa", "trsa", "geodesic_rsa"), "rdm"),
-    **dict.fromkeys(("ricci", "ricci_partial", "ricci_distribution", "ricci_edges", "ricci_communities"), "graph"),
-    **dict.fromkeys(("shape", "shape_moments"), "shape"),
-    "stochastic_shape": "stochastic",
+_OF_FAMILY: dict[str, tuple[str, ...]] = {
+    "rdm": ("rsa", "trsa", "geodesic_rsa"),
+    "graph": ("ricci", "ricci_partial", "ricci_distribution", "ricci_edges", "ricci_communities"),
+    "shape": ("shape", "shape_moments"),
+    "stochastic": ("stochastic_shape",),
+    "kernel": ("cka", "deconfounded_cka", "deconfounded_rsa", "noise_corrected_rsa", "gulp"),
+    "linear": ("cca", "svcca", "pwcca", "procrustes", "linear_predictivity", "reverse_predictivity", "prediction_rsa"),
+    "neighbours": ("mutual_knn", "cknna", "relative", "relative_product"),
+    "matching": ("one_to_one", "soft_matching", "one_to_many", "many_to_many", "best_buddies"),
 }
-# Metrics that an RDM alone cannot give.
-NEEDS_PATTERNS: frozenset[str] = frozenset({"shape", "shape_moments", "stochastic_shape"})
+# Metric → family: one compare job, and one file, per family.
+FAMILIES: dict[str, str] = {name: family for family, names in _OF_FAMILY.items() for name in names}
+# Metrics that an RDM alone can give; all others need patterns.
+_OF_RDMS = frozenset({*_OF_FAMILY["rdm"], *_OF_FAMILY["graph"], "deconfounded_rsa"})
+NEEDS_PATTERNS: frozenset[str] = frozenset(METRICS) - _OF_RDMS
 # Metrics whose distances span a space: all subjects and layers of a region are set out in it.
 SPANNING: tuple[str, ...] = ("shape", "stochastic_shape")
 # Groups that move units: a model's Gram matrix does not know them.
 MOVES_UNITS: frozenset[str] = frozenset({"permutation", "soft"})
+# Metrics of a model's own units, whatever their options.
+OF_UNITS: frozenset[str] = frozenset({*_OF_FAMILY["matching"], "reverse_predictivity", "relative_product"})
+
+
+def reads_units(name: str, options: Mapping[str, Any]) -> bool:
+    """Whether a metric with these options reads a layer's units, and not only their inner products."""
+    return name in OF_UNITS or options.get("group") in MOVES_UNITS

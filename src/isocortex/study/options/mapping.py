@@ -37,7 +37,7 @@ class Statistics(Options):
     trsa: Plane | None = None
 
 
-class Identify(Options):
+class IdentifyRegions(Options):
     """Identification of regions across subjects: whose RDMs of the other subjects is a held-out subject's RDM nearest to?
 
     `stimuli`: numbers of stimuli, `subsets` random ones of each; `noise`: added, in standard deviations of the patterns (of
@@ -52,7 +52,7 @@ class Identify(Options):
     statistics: Statistics = Statistics(rsa=Whole(), rsa_rank=Whole(), topology=Plane(), geometry=Plane(), trsa=Plane())
 
     @model_validator(mode="after")
-    def _each_once(self) -> Identify:
+    def _each_once(self) -> IdentifyRegions:
         for key, found in (("stimuli", self.stimuli), ("noise", self.noise), ("regions", self.regions)):
             if found != "all" and len(set(found)) < len(found):
                 raise ValueError(f"{key}: found {found}, expected each once")
