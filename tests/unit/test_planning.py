@@ -104,6 +104,43 @@ def test_draws_and_permutations_of_summaries_are_the_tables() -> None:
     assert comparisons.TOGETHER == summary_tables._TOGETHER
 
 
+def test_every_metric_of_patterns_has_a_price_with_the_costs_of_its_row() -> None:
+    from isocortex.inference import summary_blocks, summary_tables
+    from isocortex.inference.nulls import PERMUTATIONS
+    from isocortex.inference.tables import DRAWS
+    from isocortex.planning import patterns
+    from isocortex.similarity import METRICS
+    from isocortex.study.options import reads_units
+
+    rows = {name: row for name, row in METRICS.items() if row.family in ("kernel", "linear", "neighbours", "matching")}
+    assert set(patterns.PRICES) == set(rows)
+    for name, row in rows.items():
+        price, method = patterns.PRICES[name], row.summarised(row.options)
+        assert (price.cost, price.permuting) == (row.cost, method.permuting), name
+        assert price.light == getattr(method, "light", False), name
+        assert price.units == reads_units(name, row.options), name
+        assert price.halves == (row.normalised != "corrected"), name
+    assert {cost: DRAWS[cost] for cost in patterns.DRAWS} == patterns.DRAWS
+    assert {cost: PERMUTATIONS[cost] for cost in patterns.PERMUTED} == patterns.PERMUTED
+    assert {cost: summary_blocks._CEILING_NULL[cost] for cost in patterns.CEILING} == patterns.CEILING
+    assert patterns.SPLITS == summary_tables._SPLITS
+
+
+def test_metrics_of_patterns_cost_more_of_more_and_take_no_more_stimuli_than_asked(demo: Study) -> None:
+    from dataclasses import replace
+
+    from isocortex.planning.patterns import PRICES, patterns
+
+    base = replace(planning.shapes_of(demo, next(iter(Jobs(demo).by_stage["compare"].values()))), stimuli=300, neuroids=60)
+    for name in PRICES:
+        given = {name: {"max_stimuli": 2000}}
+        small, large = patterns(base, given), patterns(replace(base, stimuli=900), given)
+        assert large.seconds > small.seconds, name
+        assert large.memory_mb > small.memory_mb, name
+        capped = patterns(replace(base, stimuli=900), {name: {"max_stimuli": 300}})
+        assert capped.seconds == pytest.approx(small.seconds), name
+
+
 def test_what_bounds_features_is_what_bounds_the_stage() -> None:
     from isocortex.features import extract, ladder, projection
     from isocortex.features.sources import OUTLINES

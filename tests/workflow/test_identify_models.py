@@ -10,7 +10,7 @@ SEEDED = {
 }  # fmt: skip
 KINDS = {
     "a": SEEDED,
-    "b": {**SEEDED, "options": {"channels": 3, "depth": 1, "nonlinearity": "square"}},
+    "b": {**SEEDED, "options": {"channels": 3, "depth": 1, "nonlinearity": "square"}, "seeds": [2, 3]},
     "c": {"models": ["net"]},
 }
 

@@ -9,7 +9,8 @@ over all of them is ½ whatever the patterns are. The best of many is high by ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import combinations, permutations
 from math import comb
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from isocortex.compute import as_tensor
+from isocortex.compute import as_tensor, like_input
 from isocortex.errors import DataError
 from isocortex.geometry.machine import squared_hinge
 
@@ -32,11 +33,43 @@ def parallelism(x: Any, labels: Any, *, dichotomies: int = 35, per_side: int = 4
     Raises `DataError` for fewer than 4 classes.
     """
     member, number = _classes(labels)
-    patterns = as_tensor(x, dtype=torch.float64)
-    belongs = torch.as_tensor(member, device=patterns.device)
-    means = torch.stack([patterns[belongs == c].mean(dim=0) for c in range(number)])
+    return _parallelism(as_tensor(x, dtype=torch.float64), member, choose_dichotomies(number, dichotomies, per_side, seed))
+
+
+def parallelism_of_subsets(x: Any, masks: Any, labels: Any, *, dichotomies: int = 35, per_side: int = 4, seed: int = 0) -> Any:
+    """`parallelism` (D,) of each subset of stimuli, `masks` (D, n) of 0 and 1, over the dichotomies that all stimuli have.
+
+    Those with a class that a subset has lost are left out; NaN if that is every one.
+    """
+    member, number = _classes(labels)
     chosen = choose_dichotomies(number, dichotomies, per_side, seed)
-    return max(parallelism_score(means[list(a)], means[list(b)]) for a, b in chosen)
+    return like_input(_on_subsets(_parallelism, as_tensor(x, dtype=torch.float64), member, masks, chosen), x)
+
+
+def _parallelism(patterns: torch.Tensor, member: np.ndarray, chosen: Sequence[Dichotomy]) -> float:
+    belongs = torch.as_tensor(member, device=patterns.device)
+    means = {int(c): patterns[belongs == int(c)].mean(dim=0) for c in np.unique(member)}
+    return max(parallelism_score(*(torch.stack([means[c] for c in side]) for side in pair)) for pair in chosen)
+
+
+def _on_subsets(
+    value: Callable[[torch.Tensor, np.ndarray, Sequence[Dichotomy]], float],
+    patterns: torch.Tensor,
+    member: np.ndarray,
+    masks: Any,
+    chosen: Sequence[Dichotomy],
+) -> torch.Tensor:
+    found = np.full(len(masks), np.nan)
+    for row, kept in enumerate(as_tensor(masks).cpu().numpy() > 0):
+        own = member[kept]
+        whole = [pair for pair in chosen if np.isin([*pair[0], *pair[1]], own).all()]
+        if not whole:
+            continue
+        try:
+            found[row] = value(patterns[torch.as_tensor(np.flatnonzero(kept), device=patterns.device)], own, whole)
+        except DataError:  # a subset may not vary: no value, and not the end of a study
+            continue
+    return as_tensor(found, device=patterns.device)
 
 
 def parallelism_score(first: Any, second: Any) -> float:
@@ -65,8 +98,30 @@ def ccgp(
     As `condition_generalisation`, over at most `held_out` pairs. Raises `DataError` for fewer than 4 classes.
     """
     member, number = _classes(labels)
-    gram = _gram(x)
     chosen = choose_dichotomies(number, dichotomies, per_side, seed)
+    return _ccgp(as_tensor(x, dtype=torch.float64), member, chosen, held_out=held_out, c=c)
+
+
+def ccgp_of_subsets(
+    x: Any,
+    masks: Any,
+    labels: Any,
+    *,
+    dichotomies: int = 35,
+    per_side: int = 4,
+    held_out: int = 4,
+    c: float = 10.0,
+    seed: int = 0,
+) -> Any:
+    """`ccgp` (D,) of each subset of stimuli, `masks` (D, n) of 0 and 1, over dichotomies as `parallelism_of_subsets`."""
+    member, number = _classes(labels)
+    chosen = choose_dichotomies(number, dichotomies, per_side, seed)
+    value = partial(_ccgp, held_out=held_out, c=c)
+    return like_input(_on_subsets(value, as_tensor(x, dtype=torch.float64), member, masks, chosen), x)
+
+
+def _ccgp(patterns: torch.Tensor, member: np.ndarray, chosen: Sequence[Dichotomy], *, held_out: int, c: float) -> float:
+    gram = _gram(patterns)
     return max(_generalisation(gram, member, a, b, held_out, c) for a, b in chosen)
 
 

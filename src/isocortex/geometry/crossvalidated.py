@@ -20,7 +20,8 @@ def participation_ratio_cv(trials: Any, *, estimator: str = "unbiased", splits: 
 
     `estimator`: "unbiased" has neither the bias of few stimuli nor that of noise (`unbiased.unbiased_traces` of two halves of
     the repeats, means over `splits` of both traces before the ratio); "spectrum" is (Σλ)²/Σλ² of `crossvalidated_spectrum`,
-    whose small λ still vary around 0. Stimuli with one repeat are left out. NaN where no signal is found.
+    whose small λ still vary around 0. Stimuli with one repeat are left out. NaN where no signal is found,
+    or a value below 1.
     Raises `DataError` for fewer than 4 stimuli with two repeats, or an unknown estimator.
     """
     if estimator not in _ESTIMATORS:

@@ -31,6 +31,9 @@ class Descriptor:
     `layer_null` is "" where none has a meaning or a variance: a Gaussian of the same spectrum has the same participation ratio.
     `lower_means_structure`: the direction in which structured data depart from `null`. `resample` and `cost` are names of
     `scores.md` for the generic inference.
+
+    Some choices of an option change what may be said, {option: choices}: those that are `undirected` depart from the null
+    either way and have no p; `of_own_axes` are those that are not invariant to rotation. `no_value` is what NaN means.
     """
 
     name: str
@@ -47,11 +50,19 @@ class Descriptor:
     on_subsets: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     seeded: bool = False
+    undirected: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    of_own_axes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    no_value: str = ""
 
     @property
     def of_layers(self) -> bool:
         """Whether a layer of a model can have it: layers have no repeats."""
         return self.needs != "trials"
+
+    def chosen(self, among: Mapping[str, frozenset[str]], options: Mapping[str, Any] | None) -> str:
+        """The first option whose choice is `among` those named, as "option: choice"; "" if there is none."""
+        given = {**self.options, **(options or {})}
+        return next((f"{key}: {given[key]}" for key, choices in among.items() if given.get(key) in choices), "")
 
     def bind(self) -> Callable[..., Any]:
         """The descriptor itself."""

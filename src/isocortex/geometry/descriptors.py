@@ -7,6 +7,7 @@ from isocortex.geometry.descriptor import Descriptor
 __all__ = ["GEOMETRY", "Descriptor"]
 
 _INFINITE = float("inf")
+_NO_SIGNAL = "found no signal above chance, or less than one dimension of it"
 _OF_DISTANCES = frozenset({"rotation", "permutation", "isotropic_scale", "translation", "stimulus_order"})
 
 # Rows of the spectrum have no null of layers: a Gaussian of the same spectrum has the same value.
@@ -28,7 +29,9 @@ _SPECTRUM = (
         function="isocortex.geometry.unbiased:participation_ratio_corrected",
         on_subsets="isocortex.geometry.unbiased:participation_ratio_corrected_of_subsets",
         options={"units": "fixed"},
-        range=(0.0, _INFINITE),
+        of_own_axes={"units": frozenset({"sampled"})},
+        no_value=_NO_SIGNAL,
+        range=(1.0, _INFINITE),
         invariances=_OF_DISTANCES,
         null="shuffle_units_independently",
         resample="subsample",
@@ -41,7 +44,8 @@ _SPECTRUM = (
         function="isocortex.geometry.crossvalidated:participation_ratio_cv",
         needs="trials",
         options={"estimator": "unbiased", "splits": 20},
-        range=(0.0, _INFINITE),
+        no_value=_NO_SIGNAL,
+        range=(1.0, _INFINITE),
         invariances=_OF_DISTANCES,
         null="shuffle_units_independently",
         resample="subsample",
@@ -121,6 +125,8 @@ _DISTANCES = (
         function="isocortex.geometry.persistence:persistence_h0",
         on_subsets="isocortex.geometry.persistence:persistence_h0_of_subsets",
         options={"summary": "mean", "scale": "median"},
+        # One far stimulus makes the last merger late, as clusters do.
+        undirected={"summary": frozenset({"maximum"})},
         range=(0.0, _INFINITE),
         invariances=_OF_DISTANCES,
         null="matched_spectrum_gaussian",
@@ -135,6 +141,8 @@ _DISTANCES = (
         function="isocortex.geometry.persistence:persistence_h1",
         on_subsets="isocortex.geometry.persistence:persistence_h1_of_subsets",
         options={"summary": "maximum", "scale": "median", "max_stimuli": 300},
+        # One large loop has no entropy, and several have more than those of noise.
+        undirected={"summary": frozenset({"entropy"})},
         seeded=True,
         range=(0.0, _INFINITE),
         invariances=_OF_DISTANCES,
@@ -166,6 +174,7 @@ _LABELS = (
     Descriptor(
         name="parallelism",
         function="isocortex.geometry.abstraction:parallelism",
+        on_subsets="isocortex.geometry.abstraction:parallelism_of_subsets",
         needs="labels",
         options={"dichotomies": 35, "per_side": 4},
         seeded=True,
@@ -181,6 +190,7 @@ _LABELS = (
     Descriptor(
         name="ccgp",
         function="isocortex.geometry.abstraction:ccgp",
+        on_subsets="isocortex.geometry.abstraction:ccgp_of_subsets",
         needs="labels",
         options={"dichotomies": 35, "per_side": 4, "held_out": 4, "c": 10.0},
         seeded=True,

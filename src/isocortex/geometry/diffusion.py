@@ -47,13 +47,13 @@ def diffusion_information(
     Raises `DataError` for fewer than 2 classes, or as `diffusion_entropy`.
     """
     distances = euclidean(x)
-    names, member = np.unique(np.asarray(labels), return_inverse=True)
+    names, first, member = np.unique(np.asarray(labels), return_index=True, return_inverse=True)
     if len(names) < 2:
         raise DataError(f"geometry: found {len(names)} class in the labels, expected at least 2")
     width = _width(distances, sigma, neighbours)
     n, generator = len(distances), np.random.default_rng([int(seed), 0x64736D69])
     total = 0.0
-    for number in range(len(names)):
+    for number in np.argsort(first):  # in the order of stimuli: what a class is called changes no draw
         rows = np.flatnonzero(member == number)
         others = [generator.permutation(n)[: len(rows)] for _ in range(draws)]
         whole, *random = (_entropy(_part(distances, chosen), width, time) for chosen in (rows, *others))

@@ -17,9 +17,11 @@ _NEAR, _FEW = 1e-3, 0.02
 
 
 def euclidean(x: Any) -> torch.Tensor:
-    """Distances (n, n) of the patterns `x` (n, p); equal patterns are at exactly 0.
+    """Distances (n, n) of the patterns `x` (n, p); patterns that are equal but for rounding are at exactly 0.
 
-    From inner products, and from differences where these are so small that inner products would lose digits of them.
+    From inner products, and from differences where these are so small that inner products would lose digits of them. A
+    distance of at most √(n ε) of the root mean square distance to the mean is 0: patterns that were made from a Gram matrix
+    lie as far apart where they were equal before (an axis that holds n ε of the variance knows ε of it).
     """
     patterns = as_tensor(x, dtype=torch.float64)
     if patterns.ndim != 2 or len(patterns) < 2:
@@ -35,7 +37,9 @@ def euclidean(x: Any) -> torch.Tensor:
         rows, columns = torch.nonzero(near, as_tuple=True)
         distances = squared.clamp_min(0.0).sqrt().fill_diagonal_(0.0)
         distances[rows, columns] = (patterns[rows] - patterns[columns]).norm(dim=1)
-    return torch.maximum(distances, distances.T)
+    distances = torch.maximum(distances, distances.T)
+    alike = (len(patterns) * torch.finfo(torch.float64).eps * lengths.mean()).sqrt()
+    return torch.where(distances > alike, distances, 0.0)
 
 
 def coordinates(x: Any) -> Any:

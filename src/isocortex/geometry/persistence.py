@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 
 from isocortex.compute import as_tensor
 from isocortex.errors import DataError
-from isocortex.geometry.distances import euclidean, median_distance, on_subsets
+from isocortex.geometry.distances import euclidean, median_distance, on_subsets, without_duplicates
 
 
 def persistence_h0(x: Any, *, summary: str = "mean", scale: str = "median") -> float:
@@ -87,8 +87,8 @@ _SCALES = {"none": lambda _: 1.0, "median": lambda distances: float(median_dista
 
 
 def _clusters(matrix: np.ndarray) -> np.ndarray:
-    # A sparse graph has no edges of length 0: clusters that merge there have no lifetime.
-    deaths = minimum_spanning_tree(matrix).data
+    # In a dense graph 0 is no edge: equal stimuli would be joined by way of others. They merge at 0 and have no lifetime.
+    deaths = minimum_spanning_tree(without_duplicates(torch.as_tensor(matrix)).numpy()).data
     return np.stack([np.zeros_like(deaths), deaths], axis=1)
 
 

@@ -26,10 +26,13 @@ from isocortex.compute import as_tensor, like_input
 from isocortex.errors import DataError
 
 FEWEST = 4
+_ROUNDING = 1e-9
 
 
 def participation_ratio_corrected(x: Any, *, units: str = "fixed") -> float:
     """(tr Σ)²/tr Σ² of the population that the stimuli of `x` (n, p) come from; NaN where nothing varies beyond chance.
+
+    So it is where an estimate is below 1: there are no fewer dimensions than one.
 
     `units`: "fixed", these and no others; "sampled", some of a population's, whose ratio is estimated. The latter is of units
     themselves, and not invariant to rotation. Raises `DataError` for fewer than 4 stimuli or an unknown kind of units.
@@ -76,8 +79,10 @@ def unbiased_traces(
 
 
 def ratio(squared: torch.Tensor, power: torch.Tensor) -> torch.Tensor:
-    """`squared` over `power`; NaN where either is not above 0, as it comes out of noise."""
-    return squared / torch.where((power > 0) & (squared > 0), power, torch.nan)
+    """`squared` over `power`; NaN where either is not above 0, as it comes out of noise, or where less than 1 comes out."""
+    found = squared / torch.where((power > 0) & (squared > 0), power, torch.nan)
+    # One dimension without noise is 1 but for rounding.
+    return torch.where(found > 1 - _ROUNDING, found.clamp_min(1.0), torch.nan)
 
 
 def _hollow(matrix: torch.Tensor) -> torch.Tensor:

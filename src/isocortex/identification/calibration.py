@@ -41,10 +41,11 @@ class Calibration:
 def calibrate(scores: np.ndarray, truth: np.ndarray, groups: Sequence[object], seed: int = 0) -> Calibration:
     """Softmax of scores (w, K) by a temperature that worlds with other networks as truth have fitted.
 
-    `groups` (w,): the network that is the truth of each world; worlds of one are in one fold. Everything is NaN with one group.
+    `groups` (w,): the network that is the truth of each world; worlds of one are in one fold. Everything is NaN with
+    fewer than two.
     """
     values, numbers = _filled(scores), _numbers(groups)
-    n_groups = int(numbers.max()) + 1
+    n_groups = int(numbers.max(initial=-1)) + 1
     rng = stream(seed, _CALIBRATION)
     if n_groups < 2:
         nothing = float("nan")

@@ -27,7 +27,7 @@ class Identified:
     """What came of `identify_models`.
 
     `outcomes`: method → one `Outcome` for each of `points`, the first of which is the region's own. `skipped`: method → why it
-    was not asked.
+    was not asked. `dropped`: levels of the plan with too few stimuli. `notes`: method → in what it is not the study's.
     """
 
     kinds: tuple[str, ...]
@@ -37,6 +37,8 @@ class Identified:
     worlds: Worlds
     outcomes: Mapping[str, tuple[Outcome, ...]]
     skipped: Mapping[str, str] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def to_dataset(self) -> xr.Dataset:
         """Rates, intervals, confusions, sweeps and calibration, as `identification.tables.dataset` says."""

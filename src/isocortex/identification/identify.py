@@ -17,8 +17,8 @@ from isocortex.identification.known import Kinds, Known, by_kind
 from isocortex.identification.levels import LEVELS
 from isocortex.identification.measurement import MEASUREMENTS
 from isocortex.identification.noise import RegionNoise
-from isocortex.identification.plan import Plan, Point, points, worlds_of
-from isocortex.identification.ridge import Ridge
+from isocortex.identification.plan import ALONE, ASKED_ALONE, Plan, Point, left_out, points, worlds_of
+from isocortex.identification.ridge import Ridge, about_ridge
 from isocortex.identification.scorers import Rdms, Scorer, Summarised
 from isocortex.identification.worlds import Block, Simulator, drawn_truths, listed
 from isocortex.similarity.metrics import METRICS
@@ -27,16 +27,20 @@ from isocortex.similarity.metrics import METRICS
 STEP_BYTES = 256 << 20
 # What a network's layers were made into is kept up to about this size.
 KEEP_BYTES = 1 << 30
+# Worlds of a point that a method is fitted to which needs to know what is common to them.
+FITTED_TO = 8
 Made = Callable[[Block], Scorer]
 
 
 @dataclass(frozen=True)
 class Method:
-    """How a method is made for a block of stimuli, what it costs, and the most stimuli that it takes."""
+    """How a method is made for a block of stimuli, what it costs, the most stimuli that it takes, and how it differs from the
+    study's."""
 
     made: Made
     cost: str
     most: int | None = None
+    note: str = ""
 
 
 def identify_models(
@@ -68,12 +72,18 @@ def identify_models(
     every = tuple(points(plan, len(simulator.stimuli), noise.n_neuroids))
     outcomes: dict[str, tuple[Outcome, ...]] = {}
     skipped: dict[str, str] = {}
+    notes: dict[str, str] = {}
     for name, options in methods.items():
         try:
-            outcomes[name] = _asked(method_of(name, options, resolve_device(device)), simulator, every)
+            method = method_of(name, options, resolve_device(device))
+            outcomes[name] = _asked(method, simulator, every)
         except DataError as error:
             skipped[name] = str(error)
-    return Identified(kinds.names, kinds.truths, plan, every, listed(simulator.truths, kinds), outcomes, skipped)
+        else:
+            notes |= {name: method.note} if method.note else {}
+    dropped = tuple(left_out(plan, len(simulator.stimuli)))
+    worlds = listed(simulator.truths, kinds)
+    return Identified(kinds.names, kinds.truths, plan, every, worlds, outcomes, skipped, dropped, notes)
 
 
 # --- methods -------------------------------------------------------------------------------------------------------------
@@ -83,7 +93,9 @@ def method_of(key: str, options: Mapping[str, Any], device: torch.device) -> Met
     """The method of that name; `DataError` says why it cannot be asked."""
     name = key.partition(":")[0]
     if name == "ridge":
-        return Method(lambda block: Ridge(options, block, device), "moderate")
+        if options.get("delays"):
+            raise DataError(f"identification: {key}: features with delays are not simulated")
+        return Method(lambda block: Ridge(options, block, device), "moderate", note=about_ridge(options))
     if name in ENCODERS:
         raise DataError(f"identification: {key}: this encoder has no fast form for many worlds; ridge stands for encoders")
     if name not in METRICS:
@@ -115,12 +127,17 @@ class _Asking:
     scorer: Scorer | None = None
     block: Block | None = None
     kept: dict[tuple[int, int], Any] = field(default_factory=dict)
+    held: int = 0
 
-    def on(self, block: Block) -> Scorer:
-        """The method on these stimuli."""
+    def on(self, block: Block, point: Point, worlds: np.ndarray) -> Scorer:
+        """The method on these stimuli; one that adapts is fitted to the first of the point's worlds, however many are held."""
         if self.scorer is None or self.block is None or not np.array_equal(self.block.rows, block.rows):
-            self.scorer, self.block, self.kept = self.method.made(block), block, {}
-        return self.scorer
+            self.scorer, self.block, self.kept, self.held = self.method.made(block), block, {}, 0
+        if not self.scorer.adapts:
+            return self.scorer
+        # What was made of networks for another fit is of no use.
+        self.kept, self.held = {}, 0
+        return self.scorer.fitted([self.simulator.response(int(w), point, block.rows) for w in worlds[:FITTED_TO]])
 
     def candidate(self, scorer: Scorer, block: Block, kind: int, instance: int) -> Any:
         """What the method keeps of a network."""
@@ -128,25 +145,54 @@ class _Asking:
             return self.kept[kind, instance]
         model = self.simulator.kinds.members[kind][instance]
         made = scorer.candidate([x[block.rows] for x in model.layers.values()])
-        size = sum(8 * len(block.rows) * max(x.shape[1], len(block.rows)) for x in model.layers.values())
-        if (len(self.kept) + 1) * size <= KEEP_BYTES:
+        if self.held < KEEP_BYTES and (size := bytes_of(made)) + self.held <= KEEP_BYTES:
             self.kept[kind, instance] = made
+            self.held += size
         return made
+
+
+def bytes_of(made: Any) -> int:
+    """What arrays take in memory, in whatever lists, mappings and dataclasses they are; one that comes twice counts once."""
+    seen: set[int] = set()
+    total, left = 0, [made]
+    while left:
+        item = left.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        total += int(getattr(item, "nbytes", 0)) if isinstance(item, np.ndarray | torch.Tensor) else 0
+        left.extend(_inside(item))
+    return total
+
+
+def _inside(item: Any) -> list[Any]:
+    if isinstance(item, Mapping):
+        return list(item.values())
+    if isinstance(item, list | tuple):
+        return list(item)
+    # Cached properties of an object lie beside its fields.
+    return list(vars(item).values()) if hasattr(item, "__dict__") and not isinstance(item, np.ndarray | torch.Tensor) else []
 
 
 def _asked(method: Method, simulator: Simulator, every: Sequence[Point]) -> tuple[Outcome, ...]:
     """What a method finds at all points; those that are as the measured one are not simulated again."""
     asking = _Asking(method, simulator)
-    found: dict[tuple[int, float, int], Outcome] = {}
+    found: dict[tuple[tuple[int, float, int], int], Outcome] = {}
+    names = [(point.key, _worlds_at(method, point)) for point in every]
     # Points with all stimuli one after another: what was made of the networks then serves them all.
-    for point in sorted(every, key=lambda p: -p.stimuli):
-        if point.key not in found:
-            found[point.key] = _at(asking, replace(point, worlds=worlds_of(method.cost, point.worlds)))
-    if not np.isfinite(found[every[0].key].scores).any():
+    for point, name in sorted(zip(every, names, strict=True), key=lambda pair: -pair[0].stimuli):
+        if name not in found:
+            found[name] = _at(asking, replace(point, worlds=name[1]))
+    if not np.isfinite(found[names[0]].scores).any():
         raise DataError(
             "identification: no candidate has a score in any world; the region or the layers have too little in them"
         )
-    return tuple(found[point.key] for point in every)
+    return tuple(found[name] for name in names)
+
+
+def _worlds_at(method: Method, point: Point) -> int:
+    """How many of a point's worlds a method is asked in; a dear one in none of noise alone."""
+    return 0 if point.axis == ALONE and method.cost not in ASKED_ALONE else worlds_of(method.cost, point.worlds)
 
 
 def _at(asking: _Asking, point: Point) -> Outcome:
@@ -155,9 +201,11 @@ def _at(asking: _Asking, point: Point) -> Outcome:
     itself = np.full(point.worlds, np.nan)
     blocks = simulator.blocks(point)
     for number, whole in enumerate(blocks):
-        block = whole.thinned(asking.method.most)
-        scorer = asking.on(block)
-        for some in _steps(np.arange(number, point.worlds, len(blocks)), block, point):
+        block, worlds = whole.thinned(asking.method.most), simulator.worlds_on(number, point)
+        if not len(worlds):
+            continue
+        scorer = asking.on(block, point, worlds)
+        for some in _steps(worlds, block, point):
             responses = scorer.responses([simulator.response(int(world), point, block.rows) for world in some])
             for kind, instance in _networks(simulator.kinds):
                 truths = [simulator.truths[world] for world in some]

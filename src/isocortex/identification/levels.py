@@ -49,9 +49,10 @@ def _neuroids(world: Response, settings: Mapping[str, Any], device: torch.device
 
 
 def _halved(world: Response, settings: Mapping[str, Any], device: torch.device) -> Halved:
-    """The RDM, and those of halves of the repeats; made of the trials whose mean the world's responses are."""
+    """The RDM, and those of halves of the repeats; both of the same trials."""
     halves = repeat_halves(world.trials, int(settings["splits"]), world.world)
-    return Halved(_world_rdm(world, settings, device), to_square(rdm(_tensor(halves, device), settings["rdm"])))
+    whole = to_square(world_rdm(world, settings, device, of_trials=True))
+    return Halved(whole, to_square(rdm(_tensor(halves, device), settings["rdm"])))
 
 
 def _trials(world: Response, settings: Mapping[str, Any], device: torch.device) -> Trials:  # noqa: ARG001

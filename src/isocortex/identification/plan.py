@@ -17,6 +17,9 @@ SWEEP = 4
 AXES = ("stimuli", "noise", "neuroids")
 MEASURED = "measured"
 LEAST_STIMULI = 12  # halves of six
+# Worlds of nothing but noise, where a method must be right by chance alone; dear methods are not asked.
+ALONE, MOST_ALONE = "alone", 50
+ASKED_ALONE = ("cheap", "moderate")
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,15 @@ class Point:
 
 
 def points(plan: Plan, n_stimuli: int, n_neuroids: int) -> list[Point]:
-    """The measured point, then every level of every axis; one that is as measured has all of its worlds.
+    """The measured point, then every level of every axis, then noise alone; one that is as measured has all of its worlds.
 
-    Raises `DataError` for no worlds, more stimuli or neuroids than there are, and too few of them to be halved.
+    Levels with fewer stimuli than `LEAST_STIMULI` are left out, as `left_out` says. Raises `DataError` for no worlds, more
+    stimuli or neuroids than there are, and a region with too few stimuli to be halved.
     """
     if plan.worlds < 1:
         raise DataError(f"identification: found {plan.worlds} worlds, expected at least 1; set worlds")
+    if n_stimuli < LEAST_STIMULI:
+        raise DataError(f"identification: {too_few(n_stimuli)}")
     own = Point(MEASURED, 1.0, n_stimuli, 1.0, n_neuroids, plan.worlds)
     found = [own]
     fewer = math.ceil(plan.worlds / SWEEP)
@@ -68,12 +74,20 @@ def points(plan: Plan, n_stimuli: int, n_neuroids: int) -> list[Point]:
             at = {"stimuli": n_stimuli, "noise": 1.0, "neuroids": n_neuroids, axis: _amount(axis, level, own)}
             point = Point(axis, float(level), int(at["stimuli"]), float(at["noise"]), int(at["neuroids"]), fewer)
             found.append(point if point.key != own.key else Point(axis, float(level), *own.key, plan.worlds))
-    if wrong := [point for point in found if point.stimuli < LEAST_STIMULI]:
-        raise DataError(
-            f"identification: found {wrong[0].stimuli} stimuli (stimuli: {wrong[0].level:g}), expected at least "
-            f"{LEAST_STIMULI}, of which two halves are made; raise stimuli"
-        )
-    return found
+    found.append(Point(ALONE, math.inf, n_stimuli, math.inf, n_neuroids, min(fewer, MOST_ALONE)))
+    return [point for point in found if point.stimuli >= LEAST_STIMULI]
+
+
+def left_out(plan: Plan, n_stimuli: int) -> list[str]:
+    """Levels of a plan that a region with so many stimuli cannot have, and why."""
+    own = Point(MEASURED, 1.0, n_stimuli, 1.0, 1, 1)
+    numbers = {level: int(_amount("stimuli", level, own)) for level in plan.stimuli}
+    return [f"stimuli: {level:g}: {too_few(n)}" for level, n in numbers.items() if n < LEAST_STIMULI]
+
+
+def too_few(stimuli: int) -> str:
+    """What is said of fewer stimuli than two halves need."""
+    return f"found {stimuli} stimuli, expected at least {LEAST_STIMULI}, of which two halves are made"
 
 
 def _amount(axis: str, level: float, own: Point) -> float:

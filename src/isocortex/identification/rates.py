@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
+from scipy.stats import binom
 
 CONFIDENCE = 0.95
-VERDICTS = ("can tell", "only some", "cannot tell")
+VERDICTS = ("can tell", "only some", "cannot tell", "too few worlds to say")
+# Worlds below which no verdict is given, and how often a guess may pass for knowing.
+LEAST_WORLDS, LEVEL = 20, 0.025
 
 
 def named(scores: np.ndarray) -> np.ndarray:
@@ -19,6 +22,11 @@ def named(scores: np.ndarray) -> np.ndarray:
     values = np.where(np.isfinite(scores), scores, -np.inf)
     best = values == values.max(axis=1, keepdims=True)
     return best / best.sum(axis=1, keepdims=True)
+
+
+def judged(scores: np.ndarray) -> np.ndarray:
+    """Which worlds (w,) have any score (w, K): the others say nothing of a method, and are no guesses."""
+    return np.asarray(np.isfinite(scores).any(axis=1))
 
 
 def ranks(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -58,11 +66,13 @@ class Rate:
 
 
 def rate_of(scores: np.ndarray, truth: np.ndarray) -> Rate:
-    """The rate of worlds whose truth has the highest score.
+    """The rate of worlds whose truth has the highest score, of those with any; NaN where there are none.
 
     Worlds are the samples: the interval is that of other worlds of the same kinds, not of other kinds of model. Truths take
     turns, so that the rate varies less than that of independent worlds, and the interval is rather too wide.
     """
+    known = judged(scores)
+    scores, truth = scores[known], truth[known]
     if not len(scores):
         return Rate(float("nan"), float("nan"), float("nan"), 0)
     hits = float(named(scores)[np.arange(len(truth)), truth].sum())
@@ -89,7 +99,8 @@ def standing(scores: np.ndarray, truth: np.ndarray) -> Standing:
     """How the truth stands among scores (w, K); worlds in which it or all others have no score are left out of means."""
     own, rest = others(scores, truth)
     known = np.isfinite(own) & np.isfinite(rest).any(axis=1)
-    rank = float(ranks(scores, truth).mean())
+    asked = judged(scores)
+    rank = float(ranks(scores[asked], truth[asked]).mean()) if asked.any() else float("nan")
     if not known.any():
         return Standing(rank, *(float("nan"),) * 5)
     own, rest = own[known], np.where(np.isfinite(rest[known]), rest[known], np.nan)
@@ -102,21 +113,32 @@ def standing(scores: np.ndarray, truth: np.ndarray) -> Standing:
 
 def confusion(scores: np.ndarray, truth: np.ndarray, kinds: int) -> np.ndarray:
     """Share (K, K) of the worlds of each truth (rows) that each kind (columns) is named in; NaN for a kind that is no truth."""
+    known = judged(scores)
+    scores, truth = scores[known], truth[known]
     shares, found = named(scores), np.full((kinds, kinds), np.nan)
     for kind in np.unique(truth):
         found[kind] = shares[truth == kind].mean(axis=0)
     return found
 
 
+def beyond_chance(n: int, chance: float) -> float:
+    """The least share of n worlds that a guess has in at most 2.5 % of cases, by the binomial distribution; above 1 if none."""
+    return (float(binom.isf(LEVEL, n, chance)) + 1.0) / n
+
+
 def verdict(found: Rate, table: np.ndarray, chance: float) -> str:
     """In words, whether the method can name models; `chance` is the most that one can have which knows nothing.
 
-    "cannot tell": the rate is not above chance by two standard errors of chance. "can tell": the lower limit of its interval
-    is, and every kind that is ever the truth is named as itself more often than as any other. "only some": what is between.
+    "too few worlds to say": fewer than 20. "cannot tell": as many right or more would come of guesses in more than 2.5 % of
+    cases. "can tell": even the lower limit of the rate's interval would not, and every kind that is ever the truth is named as
+    itself more often than as any other. "only some": what is between.
     """
-    least = chance + 2.0 * float(np.sqrt(chance * (1.0 - chance) / max(found.n, 1)))
-    if not found.rate > least:
+    if found.n < LEAST_WORLDS:
+        return "too few worlds to say"
+    least = beyond_chance(found.n, chance)
+    # Shares of hits are sums of fractions: what is equal but for rounding is reached.
+    if found.rate < least - 1e-9:
         return "cannot tell"
     asked = np.flatnonzero(np.isfinite(table).all(axis=1))
     right = all(table[k, k] > np.delete(table[k], k).max() for k in asked)
-    return "can tell" if right and found.low > least else "only some"
+    return "can tell" if right and found.low >= least else "only some"

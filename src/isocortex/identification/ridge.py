@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from isocortex.encoding.decomposition import Basis, basis_of_features, basis_of_kernel
+from isocortex.identification.scorers import Fixed
 from isocortex.identification.worlds import Block, Response
 
 # `precision`: of products with responses; decompositions are in float64.
-DEFAULTS: dict[str, Any] = {"folds": 4, "precision": "float32"}
+DEFAULTS: dict[str, Any] = {"folds": 4, "precision": "float32", "alphas": "auto"}
 # Penalties: these powers of ten times the largest eigenvalue.
 _POWERS, _PENALTIES = (-6.0, 2.0), 12
 # Spread over size below which a column is constant: above the rounding of float32 activations.
@@ -23,8 +24,18 @@ _CONSTANT = 1e-6
 _MOST = 1.0 - 1e-12
 
 
+def about_ridge(options: Mapping[str, Any]) -> str:
+    """In what this regression is not the study's."""
+    settings = {**DEFAULTS, **options}
+    grid = f"{_PENALTIES} of its own" if settings["alphas"] == "auto" else "those of the study"
+    return (
+        f"its {settings['folds']} folds of stimuli are its own, penalties are {grid}, and both penalty and layer are chosen by "
+        "generalised cross-validation"
+    )
+
+
 @dataclass(frozen=True)
-class Ridge:
+class Ridge(Fixed):
     """Held-out correlations of ridge regressions, one penalty per neuroid.
 
     In every fold the penalty is the one with the least generalised cross-validation error (Golub, Heath & Wahba 1979) on the
@@ -40,6 +51,12 @@ class Ridge:
     def dtype(self) -> torch.dtype:
         """Of products with responses."""
         return getattr(torch, {**DEFAULTS, **self.settings}["precision"])
+
+    @cached_property
+    def alphas(self) -> list[float] | None:
+        """Penalties that are asked for; None for a grid by the largest eigenvalue."""
+        asked = {**DEFAULTS, **self.settings}["alphas"]
+        return None if isinstance(asked, str) else [float(alpha) for alpha in asked]
 
     @cached_property
     def folds(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -68,7 +85,8 @@ class Ridge:
         for (train, test), bases in zip(self.folds, candidate, strict=True):
             if not bases:
                 return np.full(len(which), np.nan)
-            fisher += torch.atanh(_held_out(bases, y, kept, train, test).double().clamp(-_MOST, _MOST)) / len(self.folds)
+            r = _held_out(bases, y, kept, (train, test), self.alphas).double()
+            fisher += torch.atanh(r.clamp(-_MOST, _MOST)) / len(self.folds)
         return torch.where(kept, torch.tanh(fisher), torch.nan).nanmedian(dim=1).values.cpu().numpy()
 
 
@@ -89,9 +107,14 @@ def _cast(basis: Basis, dtype: torch.dtype) -> Basis:
 
 
 def _held_out(
-    bases: Sequence[Basis], y: torch.Tensor, kept: torch.Tensor, train: torch.Tensor, test: torch.Tensor
+    bases: Sequence[Basis],
+    y: torch.Tensor,
+    kept: torch.Tensor,
+    fold: tuple[torch.Tensor, torch.Tensor],
+    penalties: Sequence[float] | None,
 ) -> torch.Tensor:
     """Correlations (W, v) of held-out responses y (m, W, v) with predictions from the layer that each training set chose."""
+    train, test = fold
     inside, outside = y[train].flatten(1), y[test].flatten(1)
     centred = inside - inside.mean(0)
     length = centred.square().sum(0)
@@ -99,7 +122,7 @@ def _held_out(
     r = torch.zeros(kept.shape, dtype=y.dtype, device=y.device)
     for basis in bases:
         z = basis.vectors.T @ centred
-        error, alphas = _cross_validated(basis.values, z, length, len(train))
+        error, alphas = _cross_validated(basis.values, z, length, len(train), penalties)
         part = torch.where(kept, (error / length.clamp_min(torch.finfo(y.dtype).tiny)).view_as(kept), torch.nan)
         mean = part.nanmean(dim=1)
         better = mean < least
@@ -112,11 +135,14 @@ def _held_out(
     return r
 
 
-def _cross_validated(values: torch.Tensor, z: torch.Tensor, length: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _cross_validated(
+    values: torch.Tensor, z: torch.Tensor, length: torch.Tensor, n: int, penalties: Sequence[float] | None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The least error (c,) over penalties, n · RSS / (n − 1 − Σ s/(s + α))², and its penalty (c,), from scores z (r, c)."""
-    alphas = values[0].clamp_min(torch.finfo(values.dtype).tiny) * torch.logspace(
-        *_POWERS, _PENALTIES, dtype=values.dtype, device=values.device
-    )
+    grid = torch.logspace(*_POWERS, _PENALTIES, dtype=values.dtype, device=values.device)
+    alphas = values[0].clamp_min(torch.finfo(values.dtype).tiny) * grid
+    if penalties is not None:
+        alphas = torch.as_tensor(penalties, dtype=values.dtype, device=values.device)
     shrink = alphas[:, None] / (values + alphas[:, None])
     squares = z.square()
     # A basis of all directions but the mean leaves nothing; the rounding of a difference must not be taken for an error.

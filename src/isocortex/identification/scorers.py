@@ -6,9 +6,9 @@ A layer is chosen where its score is not taken: on one half of the stimuli for t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -18,11 +18,20 @@ from isocortex.identification.worlds import Block, Response
 from isocortex.similarity.comparators.table import Comparator
 from isocortex.similarity.metric import Metric
 from isocortex.similarity.rdm import ESTIMATORS, brain_rdm, rdm, to_square
-from isocortex.similarity.summaries import fitted
+from isocortex.similarity.summaries import Summaries, fitted
 
 
 class Scorer(Protocol):
     """A method on one block of stimuli."""
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the method is fitted to a point's worlds, and what is kept of networks with it."""
+        ...
+
+    def fitted(self, worlds: Sequence[Response]) -> Scorer:
+        """The method for a point, some of whose worlds are given."""
+        ...
 
     def candidate(self, layers: Sequence[np.ndarray]) -> Any:
         """What is kept of the L layers (m, p) of one network."""
@@ -44,8 +53,18 @@ def cross_fitted(values: np.ndarray) -> np.ndarray:
     return crossed.mean(axis=0)
 
 
+class Fixed:
+    """A method that is the same for all worlds."""
+
+    adapts = False
+
+    def fitted(self, worlds: Sequence[Response]) -> Self:  # noqa: ARG002
+        """Itself."""
+        return self
+
+
 @dataclass(frozen=True)
-class Rdms:
+class Rdms(Fixed):
     """Metrics of RDMs that comparators tell; where there are several, one is chosen as a layer is, together with it."""
 
     metric: Metric
@@ -122,11 +141,11 @@ def _each(systems: Sequence[Any], made: Callable[[Any], Any]) -> tuple[list[int]
     return kept, found
 
 
-def world_rdm(world: Response, settings: Mapping[str, Any], device: torch.device) -> torch.Tensor:
-    """The RDM vector of a world, by the estimator of the settings, from its trials where that needs them."""
+def world_rdm(world: Response, settings: Mapping[str, Any], device: torch.device, *, of_trials: bool = False) -> torch.Tensor:
+    """The RDM vector of a world, by the estimator of the settings, from its trials where that or `of_trials` needs them."""
     estimator, noise = ESTIMATORS[settings["rdm"]], settings.get("noise", "shrinkage_diag")
-    patterns = torch.as_tensor(world.patterns, device=device)
     needed = estimator.needs == "trials" or (estimator.noise and noise != "none")
+    patterns = torch.as_tensor(world.mean_of_trials if needed or of_trials else world.patterns, device=device)
     trials = torch.as_tensor(world.trials, device=device) if needed else None
     return brain_rdm(patterns, settings["rdm"], trials, noise)
 
@@ -148,37 +167,54 @@ class Summarised:
     block: Block
     device: torch.device
     level: Level
+    fit: Summaries | None = None
 
     @property
     def sign(self) -> float:
         """What makes higher closer."""
         return 1.0 if self.metric.higher_is_closer else -1.0
 
-    def candidate(self, layers: Sequence[np.ndarray]) -> list[Any]:
-        """The layers that are a system; their summaries are made for the first worlds, to which some methods are fitted."""
-        return [_each(layers, lambda x: self.level.layer(x, self.settings, self.device))[1], None]
+    @cached_property
+    def method(self) -> Any:
+        """The summaries, fitted if they have been."""
+        return self.metric.summarised(self.settings) if self.fit is None else self.fit
 
-    def responses(self, worlds: Sequence[Response]) -> Any:
-        """The method, and of each half the places and summaries of worlds that have one."""
-        kept, systems = _each(worlds, lambda world: self.level.world(world, self.settings, self.device))
-        method = self.metric.summarised(self.settings)
-        if not systems:
-            return method, [([], []) for _ in self.block.halves]
-        method = fitted(method, systems)
-        halves = [_each(systems, lambda system, h=half: method.of(system, h)) for half in self.block.halves]
-        return method, [([kept[place] for place in places], found) for places, found in halves]
+    @property
+    def adapts(self) -> bool:
+        """Whether summaries depend on what is common to the worlds."""
+        return hasattr(self.metric.summarised(self.settings), "fitted_to")
+
+    def fitted(self, worlds: Sequence[Response]) -> Summarised:
+        """The method brought to these worlds; as it is where none of them is a system."""
+        systems = self._systems(worlds)[1] if self.adapts else []
+        return replace(self, fit=fitted(self.metric.summarised(self.settings), systems)) if systems else self
+
+    def _systems(self, worlds: Sequence[Response]) -> tuple[list[int], list[Any]]:
+        return _each(worlds, lambda world: self.level.world(world, self.settings, self.device))
+
+    def _summaries(self, systems: Sequence[Any]) -> list[tuple[list[int], list[Any]]]:
+        """Of each half the places and summaries of the systems that have one."""
+        if self.adapts and self.fit is None:
+            return [([], []) for _ in self.block.halves]
+        return [_each(systems, lambda system, h=half: self.method.of(system, h)) for half in self.block.halves]
+
+    def candidate(self, layers: Sequence[np.ndarray]) -> tuple[int, list[tuple[list[int], list[Any]]]]:
+        """How many layers are a system, and of each half the places and summaries of those that have one."""
+        systems = _each(layers, lambda x: self.level.layer(x, self.settings, self.device))[1]
+        return len(systems), self._summaries(systems)
+
+    def responses(self, worlds: Sequence[Response]) -> list[tuple[list[int], list[Any]]]:
+        """Of each half the places and summaries of worlds that have one."""
+        kept, systems = self._systems(worlds)
+        return [([kept[place] for place in places], found) for places, found in self._summaries(systems)]
 
     def scored(self, candidate: Any, responses: Any, which: np.ndarray) -> np.ndarray:
-        systems, summaries = candidate
-        method, brain = responses
-        if summaries is None:
-            summaries = [_each(systems, lambda system, h=half: method.of(system, h)) for half in self.block.halves]
-            candidate[1] = summaries
-        values = np.full((2, len(which), max(1, len(systems))), np.nan)
-        for side, ((layers, own), (worlds, found)) in enumerate(zip(summaries, brain, strict=True)):
+        n_layers, summaries = candidate
+        values = np.full((2, len(which), max(1, n_layers)), np.nan)
+        for side, ((layers, own), (worlds, found)) in enumerate(zip(summaries, responses, strict=True)):
             asked = np.flatnonzero(np.isin(which, worlds))
             if layers and len(asked):
                 rows = np.searchsorted(worlds, which[asked])
-                compared = method.compare(own, [found[row] for row in rows])
+                compared = self.method.compare(own, [found[row] for row in rows])
                 values[side][np.ix_(asked, np.array(layers))] = self.sign * np.asarray(compared, dtype=np.float64).T
         return cross_fitted(values)

@@ -29,13 +29,15 @@ def stream(seed: int, *key: int) -> np.random.Generator:
 @dataclass(frozen=True)
 class Truth:
     """A world: the kind (a row), the instance (a row of its members) and layer that is the truth, how it is measured, and
-    `stands` (K,), the instance of each kind that is its candidate."""
+    `stands` (K,), the instance of each kind that is its candidate. `subset`: which set of stimuli it sees where only some are
+    used."""
 
     kind: int
     instance: int
     layer: str
     measurement: str
     stands: tuple[int, ...]
+    subset: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,22 @@ def drawn_truths(kinds: Kinds, plan: Plan) -> list[Truth]:
     found = []
     for number in range(plan.worlds):
         kind = int(order[number % len(order)])
-        measurement = plan.measurements[(number // len(order) + number) % len(plan.measurements)]
+        measurement, subset = in_turn(number, len(order), len(plan.measurements))
         instance = int(rng.integers(len(kinds.members[kind])))
         layer = str(rng.choice(sorted(kinds.members[kind][instance].layers)))
         stands = [int(rng.integers(len(some))) for some in kinds.members]
         others = [k for k in range(len(kinds.members[kind])) if k != instance]
         stands[kind] = int(rng.choice(others))
-        found.append(Truth(kind, instance, layer, measurement, tuple(stands)))
+        found.append(Truth(kind, instance, layer, plan.measurements[measurement], tuple(stands), subset))
     return found
+
+
+def in_turn(number: int, truths: int, measurements: int) -> tuple[int, int]:
+    """The measurement and the set of stimuli of a world, such that every kind meets each of both, and each pair, as often."""
+    round_, place = divmod(number, truths)
+    # An even number of measurements would go with the sets of stimuli, which are two, were these not moved on in each turn.
+    moved = round_ // measurements if measurements % SUBSETS == 0 else 0
+    return (round_ + place) % measurements, (round_ + place + moved) % SUBSETS
 
 
 def listed(truths: Sequence[Truth], kinds: Kinds) -> Worlds:
@@ -118,8 +128,17 @@ class Response:
 
     @cached_property
     def trials(self) -> np.ndarray:
-        """Single trials (m, R, v) whose mean over repeats is `patterns`; R the region's repeats, rounded, at least 2."""
+        """Single trials (m, R, v) with independent noise; R the region's repeats, rounded, at least 2.
+
+        Their mean over repeats is `patterns` where the region's repeats are a whole number; else it is `mean_of_trials`, which
+        whatever sees trials takes, for no whole number of independent trials has the noise of `patterns`.
+        """
         return self.simulator.trials(self)
+
+    @property
+    def mean_of_trials(self) -> np.ndarray:
+        """Mean responses (m, v) to go with `trials`."""
+        return self.trials.mean(axis=1)
 
 
 @dataclass
@@ -142,12 +161,18 @@ class Simulator:
         return np.sort(stream(self.plan.seed, _STIMULI).permutation(n)[: min(n, self.noise.n_stimuli)])
 
     def blocks(self, point: Point) -> list[Block]:
-        """The sets of stimuli of a point; world w has the set w modulo their number."""
+        """The sets of stimuli of a point; `worlds_on` says which worlds have which."""
         seed = self.plan.seed
         if point.stimuli == len(self.stimuli):
             return [Block(self.stimuli, seed)]
         orders = [stream(seed, _STIMULI, 1 + k).permutation(len(self.stimuli)) for k in range(SUBSETS)]
         return [Block(self.stimuli[np.sort(order[: point.stimuli])], seed) for order in orders]
+
+    def worlds_on(self, number: int, point: Point) -> np.ndarray:
+        """Worlds of a point that see its set of stimuli of that number, ascending."""
+        if point.stimuli == len(self.stimuli):
+            return np.arange(point.worlds)
+        return np.flatnonzero([truth.subset == number for truth in self.truths[: point.worlds]])
 
     def response(self, world: int, point: Point, rows: np.ndarray) -> Response:
         """What is recorded of a world at a point, of the stimuli `rows` of the known models."""
@@ -176,11 +201,17 @@ class Simulator:
         return signal, noise, columns
 
     def trials(self, response: Response) -> np.ndarray:
-        """Single trials: Gaussian noise about its mean is independent of the mean, which is that of the response."""
-        columns = self._whole(response.world)[2][: response.point.neuroids]
+        """Single trials: noise about its mean is independent of the mean, which is that of the response, to the scale of R.
+
+        The response's noise has 1 / n_repeats of a trial's variance, the mean of R independent trials 1 / R.
+        """
+        point = response.point
+        _, mean, columns = (x[..., : point.neuroids] for x in self._whole(response.world))
         repeats = max(2, round(self.noise.n_repeats))
         rng = stream(self.plan.seed, _TRIALS, response.world)
-        level = 1.0 if np.isinf(response.point.noise) else response.point.noise
+        level = 1.0 if np.isinf(point.noise) else point.noise
         drawn = level * self.noise.draw(len(self.stimuli) * repeats, columns, rng).reshape(len(self.stimuli), repeats, -1)
-        drawn = drawn[np.searchsorted(self.stimuli, response.rows)]
-        return response.patterns[:, None] + drawn - drawn.mean(axis=1, keepdims=True)
+        places = np.searchsorted(self.stimuli, response.rows)
+        rescaled = level * (np.sqrt(self.noise.n_repeats / repeats) - 1.0) * mean[places]
+        drawn = drawn[places]
+        return (response.patterns + rescaled)[:, None] + drawn - drawn.mean(axis=1, keepdims=True)

@@ -13,7 +13,7 @@ from isocortex.inference.rows import NOT_COMPARED, OWN_COMPARISONS
 
 # Models without which an order says nothing: of three, one order in six is any given one.
 LEAST_MODELS = 4
-# Methods that are taken at most, and what the next must add to the share of the rest that is predicted.
+# Methods that are taken at most, and what the next must add to the R² of those that are still to be taken.
 MOST, GAIN = 4, 0.02
 # A method's scores that are all alike rank nothing.
 _ALIKE = 1e-12
@@ -27,9 +27,13 @@ def agreement(rows: Iterable[Row], drawn: Drawn, region: str) -> list[dict[str, 
     """Rows of `agreement.parquet`: kind "pair" of any two methods, and "few" of those that predict the rest, in order.
 
     pair: `value` is Kendall's τ-b between the two methods' scores of models (chosen layers, mean over subjects, distances
-    turned about), `low` and `high` its 2.5 and 97.5 % over draws of stimuli, `over_layers` the τ-b over all layers of all
-    models. few: `value` is the held-out R² of the ranks of all other methods, on average, by the methods taken so far: every
-    model with its layers is predicted from the others (`predicted`). Contaminated models are left out.
+    turned about), `low` and `high` the 2.5 and 97.5 % quantiles of τ over draws of stimuli, `over_layers` the τ-b over all
+    layers of all models. The draws are laid around scores that have the noise of their stimuli already, and noise reads as
+    disagreement: their spread says how far the order moves with the stimuli, and is no interval for τ.
+
+    few: `value` is the held-out R² of the ranks of all methods, on average, by the methods taken so far, which count 1: every
+    model with its layers is predicted from the others (`told`). It is of a choice made on the same models, and optimistic.
+    Contaminated models are left out.
 
     Nothing for fewer than LEAST_MODELS models or two methods.
     """
@@ -105,25 +109,37 @@ def _drawn_taus(a: str, b: str, models: Mapping[str, Mapping[Any, float]], drawn
     common = [m for m in models[a] if m in models[b] and m in drawn.get(a, {}) and m in drawn.get(b, {})]
     if len(common) < LEAST_MODELS:
         return np.empty(0)
-    tables = [_around([models[name][m] for m in common], [drawn[name][m] for m in common]) for name in (a, b)]
-    n = min(map(len, tables))
-    found = np.array([_kendall(x, y) for x, y in zip(tables[0][:n], tables[1][:n], strict=True)])
-    return found[np.isfinite(found)]
+    n = min(len(drawn[name][m]) for name in (a, b) for m in common)
+    tables = [np.stack([drawn[name][m][:n] for m in common], axis=1) for name in (a, b)]
+    # A draw without a value of one model is no draw of any: the others would stand beside draws of other stimuli.
+    whole = np.isfinite(tables[0]).all(axis=1) & np.isfinite(tables[1]).all(axis=1)
+    if not whole.any():
+        return np.empty(0)
+    scores = [np.array([models[name][m] for m in common]) for name in (a, b)]
+    first, second = (_signs(_around(own, table[whole])) for own, table in zip(scores, tables, strict=True))
+    untied = np.sqrt(np.abs(first).sum(1) * np.abs(second).sum(1))
+    return ((first * second).sum(1) / np.where(untied > 0, untied, np.nan))[untied > 0]
 
 
-def _around(scores: Sequence[float], draws: Sequence[np.ndarray]) -> np.ndarray:
+def _signs(table: np.ndarray) -> np.ndarray:
+    """Which of any two models is closer, in every draw: −1, 0 or 1, (D, pairs)."""
+    first, second = np.triu_indices(table.shape[1], 1)
+    return np.sign(table[:, first] - table[:, second])
+
+
+def _around(scores: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """Draws (D, M) about the scores (M,): a draw of fewer stimuli has another level, not another order."""
-    n = min(map(len, draws))
-    table = np.stack([values[:n] for values in draws], axis=1)
-    whole = table[np.isfinite(table).all(axis=1)]
-    return whole - whole.mean(axis=0) + np.asarray(scores) if len(whole) else whole
+    return draws - draws.mean(axis=0) + scores
 
 
 # --- which few predict the rest -----------------------------------------------------------------------------------------
 
 
 def _few(layers: Mapping[str, Mapping[Any, float]], region: str) -> list[dict[str, Any]]:
-    """Methods taken one after the other, each the one that adds most to what of the others is predicted."""
+    """Methods taken one after the other, each the one that adds most to what of the others is predicted.
+
+    What a method adds is counted over the others only: one that is like none would otherwise be taken for its own sake.
+    """
     items = sorted(set.intersection(*(set(found) for found in layers.values()))) if layers else []
     groups = np.array([model for model, _ in items])
     if len(layers) < 3 or len(set(groups)) < LEAST_MODELS:
@@ -132,21 +148,22 @@ def _few(layers: Mapping[str, Mapping[Any, float]], region: str) -> list[dict[st
     table = np.stack([_ranks([layers[name][item] for item in items]) for name in names], axis=1)
     taken: list[int] = []
     found: list[dict[str, Any]] = []
-    reached = 0.0
+    reached = np.zeros(len(names))
     while len(taken) < min(MOST, len(names) - 1):
         rest = [k for k in range(len(names)) if k not in taken]
-        values = [predicted(table, [*taken, k], groups) for k in rest]
-        best = int(np.argmax(values))
-        if taken and values[best] < reached + GAIN:
+        shares = [told(table, [*taken, k], groups) for k in rest]
+        gains = [float(np.mean([share[j] - reached[j] for j in rest if j != k])) for k, share in zip(rest, shares, strict=True)]
+        best = int(np.argmax(gains))
+        if taken and gains[best] < GAIN:
             break
-        reached = values[best]
+        reached = shares[best]
         taken.append(rest[best])
         found.append({
             "region": region,
             "kind": "few",
-            "method_a": names[rest[best]],
+            "method_a": names[taken[-1]],
             "method_b": "",
-            "value": reached,
+            "value": float(reached.mean()),
             "low": None,
             "high": None,
             "over_layers": None,
@@ -164,11 +181,11 @@ def _ranks(values: Sequence[float]) -> np.ndarray:
     return (ranks - ranks.mean()) / spread if spread > 0 else np.zeros(len(ranks))
 
 
-def predicted(table: np.ndarray, taken: Sequence[int], groups: np.ndarray) -> float:
-    """Mean over the other columns of `table` (items, methods) of 1 − SSE/SST, each group predicted from the others.
+def told(table: np.ndarray, taken: Sequence[int], groups: np.ndarray) -> np.ndarray:
+    """1 − SSE/SST (methods,) of the columns of `table` (items, methods), each group predicted from the others; 1 of `taken`.
 
     Least squares with an intercept on the columns `taken`; SST is about the mean of the training items, so that nothing
-    learnt gives 0 and worse than that a negative value.
+    learnt gives 0 and worse than that a negative value. NaN of a column that does not vary.
     """
     others = [k for k in range(table.shape[1]) if k not in taken]
     left, total = np.zeros(len(others)), np.zeros(len(others))
@@ -178,4 +195,6 @@ def predicted(table: np.ndarray, taken: Sequence[int], groups: np.ndarray) -> fl
         weights = np.linalg.lstsq(design[~held], table[~held][:, others], rcond=None)[0]
         left += np.square(table[held][:, others] - design[held] @ weights).sum(axis=0)
         total += np.square(table[held][:, others] - table[~held][:, others].mean(axis=0)).sum(axis=0)
-    return float(np.mean(1.0 - left / np.where(total > 0, total, np.nan))) if (total > 0).all() else float("nan")
+    found = np.ones(table.shape[1])
+    found[others] = 1.0 - left / np.where(total > 0, total, np.nan)
+    return found

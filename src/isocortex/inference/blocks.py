@@ -24,7 +24,7 @@ N_SPLITS = 20
 N_GROUPS = 2000
 # The draws of halves that a cross-fitted bootstrap may make, as a part of the draws of the whole that take seconds.
 _HALVED = 0.4
-# The fewest stimuli that are split to choose a layer.
+# The fewest stimuli that are split to choose a layer; more where a block says that a half needs them (`fewest`).
 FEWEST_TO_SPLIT = 6
 
 
@@ -72,7 +72,8 @@ class Evaluated:
     `tested` (S,) is the statistic of which `null` holds the null values: the score, or what stands for it in a cross-fit; or,
     where `test_null` (P, S) is not None, that of which this holds them, and `null` only says where chance lies for the score.
     `variant_votes` (S, V) are the shares of the variants. `resampled` says how stimuli were drawn,
-    `mixture` how layers were put together, where none was chosen: votes are then their shares.
+    `mixture` how layers were put together, where none was chosen: votes are then their shares. `reasons` say why subjects have
+    no score, where that is known; empty for those who have one.
     """
 
     block: Compared
@@ -91,6 +92,7 @@ class Evaluated:
     higher_is_closer: bool
     mixture: str = ""
     test_null: np.ndarray | None = None
+    reasons: tuple[str, ...] = ()
 
 
 def evaluate(block: Compared, settings: Settings) -> Evaluated:
@@ -136,18 +138,34 @@ def _on_other_subjects(block: Compared, table: Table, settings: Settings) -> Eva
         choice="one layer" if single else f"{_what(block, n_layers)} chosen on the other subjects",
         resampled=table.resample,
         higher_is_closer=closer,
+        reasons=_reasons(block, score, None, own=scores),
     )
+
+
+def _reasons(block: Compared, score: np.ndarray, masks: np.ndarray | None, own: np.ndarray | None = None) -> tuple[str, ...]:
+    """Why subjects have no score; `own` (S, C): scores in all layers, where these were chosen on others."""
+    said = getattr(block, "reason", None)
+    found = []
+    for s, value in enumerate(score):
+        text = said(s, masks) if said is not None and not np.isfinite(value) else ""
+        lonely = own is not None and bool(np.isfinite(own[s]).any()) and not np.isfinite(value)
+        found.append(text or ("no other subject has a score to choose the layer by" if lonely else ""))
+    return tuple(found)
 
 
 def _regrouped(block: Compared, scores: np.ndarray, settings: Settings, closer: bool) -> np.ndarray | None:
     """Scores (B, S) in a bootstrap of subjects, which choose anew, times their multiplicities; None of few subjects."""
-    if len(block.subjects) < ENOUGH_SUBJECTS:
+    kept = np.flatnonzero(np.isfinite(scores).any(axis=1))
+    if len(kept) < ENOUGH_SUBJECTS:
         return None
-    weights = subject_counts(block.subjects, N_GROUPS, settings.seed)
+    weights = subject_counts([block.subjects[s] for s in kept], N_GROUPS, settings.seed)
+    scores = scores[kept]
     chosen = layers.on_other_subjects(np.broadcast_to(scores, (len(weights), *scores.shape)), weights, higher_is_closer=closer)[
         1
     ]
-    return weights * scores[np.arange(len(scores)), chosen]
+    found = np.full((len(weights), len(block.subjects)), np.nan)
+    found[:, kept] = weights * scores[np.arange(len(scores)), chosen]
+    return found
 
 
 def _null_kind(block: Compared, n_layers: int) -> str:
@@ -178,7 +196,7 @@ def _chosen_ceiling(block: Compared, variant: np.ndarray, masks: np.ndarray | No
 def _alone(block: Compared, table: Table, settings: Settings) -> Evaluated:
     closer, n, n_candidates = table.higher_is_closer, table.shape[0], table.shape[2]
     n_layers = n_candidates // len(block.variants)
-    fitted = n_candidates > 1 and n >= FEWEST_TO_SPLIT
+    fitted = n_candidates > 1 and n >= max(FEWEST_TO_SPLIT, 2 * getattr(block, "fewest", 0))
     masks = halves(block.stimulus_ids, N_SPLITS, settings.seed) if fitted else None
     found = _chosen_alone(table, settings) if masks is None else _cross_fitted(table, masks, settings)
     what = _what(block, n_layers)
@@ -204,6 +222,7 @@ def _alone(block: Compared, table: Table, settings: Settings) -> Evaluated:
         resampled=table.resample,
         higher_is_closer=closer,
         test_null=found.test_null,
+        reasons=_reasons(block, found.score, masks),
     )
 
 
@@ -242,6 +261,7 @@ def _chosen_alone(table: Table, settings: Settings) -> _Alone:
 def _cross_fitted(table: Table, masks: np.ndarray, settings: Settings) -> _Alone:
     n, once = table.shape[0], np.ones((1, table.shape[0]), dtype=np.int64)
     score = cross_fit(table, once, masks)
+    missing = bool(score.lost[0])  # the mean of the splits that have a value is that of the best of them
     orders = nulls.permutations(n, n_permutations(table, settings, 6 * N_SPLITS), settings.seed)
     tested, null = cross_fit_null(table, masks, orders)
     test_null = None
@@ -261,7 +281,8 @@ def _cross_fitted(table: Table, masks: np.ndarray, settings: Settings) -> _Alone
         return Drawn(anew.values[:, None], anew.fixed[:, None], anew.moved[:, None], without), anew.votes
 
     centre = cross_fit(table, once, masks[: _n_splits(table, min(settings.draws, table.most_draws()))]).values
-    return _Alone(score.values, layers.best(score.votes)[None], np.array([tested]), null[:, None], centre, drawn, test_null)
+    values, tested, centre = (np.full(1, np.nan) if missing else v for v in (score.values, np.array([tested]), centre))
+    return _Alone(values, layers.best(score.votes)[None], tested, null[:, None], centre, drawn, test_null)
 
 
 def _n_splits(table: Table, n_draws: int) -> int:

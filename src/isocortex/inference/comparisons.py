@@ -27,11 +27,13 @@ class Candidate:
 
 
 def compare_pair(a: Candidate, b: Candidate, confidence: float = 0.95, generalise: str = "auto") -> dict[str, Any] | None:
-    """Difference a − b of the means over the subjects of both, its interval and two-sided p; None without common subjects.
+    """Difference a − b of the means over the subjects of both, its interval and two-sided p; None without common subjects
+    that have a score.
 
     The variance is that of the paired draws, with that of subjects where there are enough (`pooling.spread`).
     """
-    common = [name for name in a.subjects if name in b.subjects]
+    scored = [{name for name, v in zip(c.subjects, c.scores, strict=True) if np.isfinite(v)} for c in (a, b)]
+    common = [name for name in a.subjects if name in scored[0] & scored[1]]
     if not common:
         return None
     places = [[candidate.subjects.index(name) for name in common] for candidate in (a, b)]

@@ -14,7 +14,8 @@ from isocortex.inference.tables import Table
 class CrossFit:
     """Values (D,) with choices made in every draw, `fixed` (D,) with given ones, `chosen` (K, D, 2) and its shares (C,).
 
-    `moved` (D,) are scores of the whole sample with the choices of every draw.
+    `moved` (D,) are scores of the whole sample with the choices of every draw. `lost` (D,): splits that have no value, which
+    `values` is the mean without.
     """
 
     values: np.ndarray
@@ -22,6 +23,7 @@ class CrossFit:
     moved: np.ndarray
     chosen: np.ndarray
     votes: np.ndarray
+    lost: np.ndarray
 
 
 def cross_fit(table: Table, counts: np.ndarray, masks: np.ndarray, fixed: np.ndarray | None = None) -> CrossFit:
@@ -46,7 +48,8 @@ def cross_fit(table: Table, counts: np.ndarray, masks: np.ndarray, fixed: np.nda
             inside, outside = (table.part(np.flatnonzero(keep)).drawn(once[:, keep])[0, 0] for keep in (mask, ~mask))
             moved[k] = 0.5 * (outside[chosen[k, :, 0]] + inside[chosen[k, :, 1]])
     votes = np.bincount(chosen.ravel(), minlength=table.shape[2])
-    return CrossFit(_mean(values), _mean(held), _mean(moved), chosen, votes / max(votes.sum(), 1))
+    lost = (~np.isfinite(values)).sum(axis=0)
+    return CrossFit(_mean(values), _mean(held), _mean(moved), chosen, votes / max(votes.sum(), 1), lost)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

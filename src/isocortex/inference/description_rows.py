@@ -27,7 +27,7 @@ def description_row(
     **columns: Any,
 ) -> dict[str, Any]:
     """One row: value, interval over stimuli, null and agreement, and whatever `columns` say beside."""
-    higher = not descriptor.lower_means_structure
+    higher, either = not descriptor.lower_means_structure, descriptor.chosen(descriptor.undirected, options)
     dof = found.n_stimuli - 1
     low, high = interval(found.value, float(variance(found.draws)), dof, float(inference.get("confidence", 0.95)))
     said: dict[str, Any] = {}
@@ -40,11 +40,16 @@ def description_row(
     if np.isfinite(found.null).any():
         said |= {
             "null_mean": np.nanmean(found.null),
-            "null_extreme95": extreme95(found.null, higher_is_closer=higher),
             "null_kind": found.null_kind,
             "n_null": int(np.isfinite(found.null).sum()),
-            "p": p_value(found.value, found.null, higher_is_closer=higher),
         }
+        if either:
+            notes = [*notes, f"no p: structure has no direction of {either}"]
+        else:
+            said |= {
+                "null_extreme95": extreme95(found.null, higher_is_closer=higher),
+                "p": p_value(found.value, found.null, higher_is_closer=higher),
+            }
     return new_row(
         family="geometry",
         method=descriptor.name,

@@ -13,9 +13,9 @@ from isocortex.digests import digest_json
 from isocortex.errors import DataError
 from isocortex.geometry.descriptor import Descriptor
 from isocortex.geometry.nulls import sampler
-from isocortex.inference.half_repeats import half_trials, repeat_halves
+from isocortex.inference.half_repeats import each_repeat_halves, half_trials
 from isocortex.inference.nulls import PERMUTATIONS
-from isocortex.inference.resampling import subsamples
+from isocortex.inference.resampling import subsamples_within
 
 SHARE = 0.8
 LEAST_STIMULI = 3
@@ -40,15 +40,16 @@ class Representation:
         """The stimuli that have a label; raises `DataError` where there are no labels."""
         if self.labels is None:
             raise DataError("geometry: found no labels, expected a label column; set target")
-        return self._some(np.flatnonzero(self.labels != ""))
+        return self.some(np.flatnonzero(self.labels != ""))
 
     def repeated(self) -> Representation:
         """The stimuli that have two whole repeats; raises `DataError` where there are no trials."""
         if self.trials is None:
             raise DataError("geometry: found no trials, expected two repeats of a stimulus")
-        return self._some(np.flatnonzero(_whole(self.trials).sum(axis=1) >= 2))
+        return self.some(np.flatnonzero(_whole(self.trials).sum(axis=1) >= 2))
 
-    def _some(self, rows: np.ndarray) -> Representation:
+    def some(self, rows: np.ndarray) -> Representation:
+        """The stimuli at `rows`."""
         trials = None if self.trials is None else self.trials[rows]
         labels = None if self.labels is None else self.labels[rows]
         return Representation(tuple(self.ids[k] for k in rows), self.patterns[rows], trials, labels)
@@ -60,12 +61,22 @@ class Plan:
 
     `stream`: draws of a null are of each stream's own, but for labels. Permuted labels are the same for all who saw the same
     stimuli; noise of one subject's null is not that of another's, or the mean over subjects would not average it.
+    `stimuli`: ids that any subject has seen (none: the representation's own), so that subsamples agree about what is shared.
     """
 
     draws: int
     permutations: int | None
     seed: int
     stream: str = ""
+    stimuli: tuple[str, ...] = ()
+
+    def subsamples(self, ids: tuple[str, ...], number: int, size: int) -> np.ndarray:
+        """`size` of the stimuli `ids`, in `number` draws: the first of them in random orders of all stimuli."""
+        return subsamples_within(self.stimuli or ids, ids, number, size, self.seed)
+
+
+class NoValueError(DataError):
+    """A descriptor that finds nothing to describe, although it was given all that it needs."""
 
 
 @dataclass(frozen=True)
@@ -85,15 +96,21 @@ def describe(
 ) -> Description:
     """A descriptor of a representation; `null` is a name of `geometry.nulls.NULLS` or "", `halves` whether to halve repeats.
 
-    Raises `DataError` where there are no labels or no repeats that the descriptor needs, or from the descriptor itself.
+    Of more stimuli than the option `max_stimuli` so many are drawn once, for value, null, draws and halves alike.
+    Raises `DataError` where there are no labels or no repeats that the descriptor needs, or from the descriptor itself;
+    `NoValueError` where it has no value.
     """
     given = TAKEN[descriptor.needs](of)
+    most = {**descriptor.options, **options}.get("max_stimuli", len(given.ids))
+    if len(given.ids) > most:
+        given = given.some(plan.subsamples(given.ids, 1, most)[0])
     if len(given.ids) < LEAST_STIMULI:
         kind = f"stimuli{WITH[descriptor.needs]}"
         raise DataError(f"geometry: {descriptor.name}: found {len(given.ids)} {kind}, expected at least {LEAST_STIMULI}")
     value = descriptor.evaluate(_data(descriptor, given), given.labels, options, plan.seed)
     if not np.isfinite(value):
-        raise DataError(f"geometry: {descriptor.name} has no value: found nothing that varies, expected patterns that differ")
+        found = descriptor.no_value or "found nothing that varies"
+        raise NoValueError(f"geometry: {descriptor.name}: has no value: {found}, expected patterns that differ")
     return Description(
         value,
         null_values(descriptor, options, given, plan, null),
@@ -124,18 +141,6 @@ def _whole(trials: np.ndarray) -> np.ndarray:
     return np.asarray(np.isfinite(trials).all(axis=2))
 
 
-def _without_gaps(data: torch.Tensor) -> torch.Tensor:
-    """Trials (n, R, p) with as many of the whole repeats as each stimulus has; patterns as they are.
-
-    Units that are shuffled by themselves would scatter the gaps of a repeat that is missing, and leave no repeat whole.
-    """
-    if data.ndim < 3:
-        return data
-    whole = torch.isfinite(data).all(dim=2)
-    order = torch.argsort((~whole).to(torch.int8), dim=1, stable=True)[:, : int(whole.sum(dim=1).min())]
-    return torch.gather(data, 1, order[:, :, None].expand(-1, -1, data.shape[2]))
-
-
 def affordable(of: torch.Tensor, most: int, fewest: int) -> int:
     """How many draws of a descriptor of patterns (n, p) are within `WORK`, from `fewest` to `most`."""
     n, p = of.shape
@@ -149,10 +154,7 @@ def null_values(descriptor: Descriptor, options: Mapping[str, Any], of: Represen
     most = PERMUTATIONS[descriptor.cost]
     if plan.permutations is not None:
         most = min(plan.permutations, most) if descriptor.cost == "heavy" else plan.permutations
-    draw, generator = (
-        sampler(null, _without_gaps(_data(descriptor, of)), of.labels),
-        _null_generator(plan, null),
-    )
+    draw, generator = sampler(null, _data(descriptor, of), of.labels), _null_generator(plan, null)
     values = np.full(affordable(of.patterns, most, FEWEST_NULL), np.nan)
     for k in range(len(values)):
         data, labels = draw(generator)
@@ -178,7 +180,7 @@ def drawn_values(
     n = len(of.ids)
     number = affordable(of.patterns, min(plan.draws, DRAWS[descriptor.cost]), FEWEST_DRAWS)
     size = min(n - 1, max(2, round(SHARE * n)))
-    kept = subsamples(list(of.ids), number, size, plan.seed)
+    kept = plan.subsamples(of.ids, number, size)
     masks = np.zeros((len(kept), n))
     np.put_along_axis(masks, kept, 1.0, axis=1)
     given = torch.as_tensor(masks, device=of.patterns.device)
@@ -201,7 +203,7 @@ def agreement(descriptor: Descriptor, options: Mapping[str, Any], of: Representa
     least = 4 if crossed else 2
     if of.trials is None or _whole(of.trials).sum(axis=1).min() < least or descriptor.range[0] < 0:
         return np.empty(0)
-    pairs = half_trials(of.trials, splits, plan.seed) if crossed else repeat_halves(of.trials, splits, plan.seed)
+    pairs = (half_trials if crossed else each_repeat_halves)(of.trials, splits, plan.seed)
     found = np.full((splits, 2), np.nan)
     for k, pair in enumerate(pairs):
         for side, half in enumerate(pair):
@@ -230,6 +232,12 @@ def mean_description(found: list[Description]) -> Description:
         agreement=_mean([item.agreement for item in found]) if all(len(item.agreement) for item in found) else np.empty(0),
         n_stimuli=min(item.n_stimuli for item in found),
     )
+
+
+def no_mean(found: list[Description]) -> Description:
+    """What is said over subjects where one of them has no value: the mean of the others would be of other subjects."""
+    none = np.empty(0)
+    return Description(np.nan, none, "", np.full(1, np.nan), none, min(item.n_stimuli for item in found))
 
 
 def _mean(parts: list[np.ndarray]) -> np.ndarray:

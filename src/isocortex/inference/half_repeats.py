@@ -10,18 +10,24 @@ from isocortex.similarity.trials import present, random_half
 
 
 def repeat_halves(trials: np.ndarray, n_splits: int, seed: int) -> np.ndarray:
-    """Mean responses (n_splits, 2, n, p) of random halves of every stimulus's repeats (n, R, p), NaN repeats left out.
+    """The halves of `each_repeat_halves`, all at once: (n_splits, 2, n, p)."""
+    halves = np.empty((n_splits, 2, len(trials), trials.shape[2]))
+    for k, pair in enumerate(each_repeat_halves(trials, n_splits, seed)):
+        halves[k] = pair
+    return halves
+
+
+def each_repeat_halves(trials: np.ndarray, n_splits: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Mean responses (n, p) of both halves of every stimulus's repeats (n, R, p), NaN repeats left out, of each random split.
 
     Every stimulus needs two valid repeats; of an odd number the second half has one more.
     """
     valid, generator = present(trials), np.random.default_rng([int(seed), 0x68616C66])
     filled = np.where(valid[:, :, None], trials, 0.0).astype(np.float64)
-    halves = np.empty((n_splits, 2, len(trials), trials.shape[2]))
-    for k in range(n_splits):
+    for _ in range(n_splits):
         first = random_half(valid, generator)
-        for half, mask in enumerate((first, valid & ~first)):
-            halves[k, half] = np.einsum("nr,nrp->np", mask / mask.sum(axis=1, keepdims=True), filled)
-    return halves
+        a, b = (np.einsum("nr,nrp->np", mask / mask.sum(axis=1, keepdims=True), filled) for mask in (first, valid & ~first))
+        yield a, b
 
 
 def half_trials(trials: np.ndarray, n_splits: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

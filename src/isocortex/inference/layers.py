@@ -20,14 +20,22 @@ def on_other_subjects(
     """Each subject's score in the layer that is best for the other subjects.
 
     `scores` (..., S, L) and `weights` (..., S), how often each subject was drawn (None: once). All copies of a subject are
-    left out of its own choice. Returns values (..., S), NaN where no other subject was drawn, and layers (..., S).
+    left out of its own choice. A subject that has no score in a layer, NaN, has no say in it. Returns values (..., S), NaN
+    where no other subject was drawn or has a score, and layers (..., S).
     """
     if scores.shape[-1] == 1:  # nothing to choose, hence no other subject needed
         return scores[..., 0], np.zeros(scores.shape[:-1], dtype=np.int64)
-    weighted = scores if weights is None else scores * weights[..., None]
+    present = np.isfinite(scores)
+    voices = present if weights is None else present * weights[..., None]
+    weighted = np.where(present, scores, 0.0) * voices
     others = weighted.sum(axis=-2, keepdims=True) - weighted
+    if not present.all():
+        # Sums of different numbers of subjects are not alike: means are.
+        heard = voices.sum(axis=-2, keepdims=True) - voices
+        others = np.where(heard > 0, others / np.maximum(heard, 1), np.nan)
     chosen = best(others, higher_is_closer=higher_is_closer)
     values = np.take_along_axis(scores, chosen[..., None], axis=-1)[..., 0]
+    values = np.where(np.isfinite(np.take_along_axis(others, chosen[..., None], axis=-1)[..., 0]), values, np.nan)
     if weights is not None:
         total = weights.sum(axis=-1, keepdims=True)
         values = np.where(weights < total, values, np.nan)

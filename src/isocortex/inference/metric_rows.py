@@ -12,7 +12,7 @@ import numpy as np
 from isocortex.inference.blocks import Evaluated
 from isocortex.inference.intervals import interval
 from isocortex.inference.nulls import extreme95, p_value
-from isocortex.inference.pooling import ENOUGH_SUBJECTS, Draws, joined, spread
+from isocortex.inference.pooling import ENOUGH_SUBJECTS, Draws, joined, mean_of_scored, spread
 from isocortex.inference.rows import new_row
 from isocortex.inference.subjects import prevalence_note
 from isocortex.inference.table_draws import Settings
@@ -83,13 +83,14 @@ def build(evaluated: list[Evaluated], context: Context, settings: Settings) -> C
     layer_score = np.concatenate([item.layer_scores for item in evaluated])
     votes = np.concatenate([item.votes for item in evaluated])
     chosen = np.concatenate([item.chosen for item in evaluated])
-    chosen_all = int(np.argmax(np.bincount(chosen, minlength=len(context.layers)) + 0.5 * votes.mean(axis=0)))
+    scored = np.isfinite(score) if np.isfinite(score).any() else np.ones(len(score), dtype=bool)
+    chosen_all = int(np.argmax(np.bincount(chosen[scored], minlength=len(context.layers)) + 0.5 * votes[scored].mean(axis=0)))
     numbers = _subject_numbers(evaluated, draws, (null, test_null), votes)
     numbers.append(_all_numbers(evaluated, score, (null, test_null), draws, votes, settings))
     notes = [_subject_note(item, s) for item in evaluated for s in range(len(item.block.subjects))]
     notes.append(_all_note(evaluated, [_p(n) for n in numbers[:-1]]))
     chosen = np.append(chosen, chosen_all)
-    layer_score = np.vstack([layer_score, layer_score.mean(axis=0)])
+    layer_score = np.vstack([layer_score, mean_of_scored(layer_score)])
     rows = []
     null_kind, ceiling_kind, mixture = evaluated[0].null_kind, evaluated[0].ceiling.kind, evaluated[0].mixture
     for k, name in enumerate([*subjects, "all"]):
@@ -146,6 +147,12 @@ def _all_numbers(
     settings: Settings,
 ) -> _Numbers:
     n = min(len(item.block.stimulus_ids) for item in evaluated)
+    tested = np.concatenate([item.tested for item in evaluated])
+    scored = np.flatnonzero(np.isfinite(score))
+    if 0 < len(scored) < len(score):
+        # "all" is those who have a score; which of them have none, and why, is in its note.
+        score, tested, draws, votes = score[scored], tested[scored], draws.of([int(s) for s in scored]), votes[scored]
+        nulls = (nulls[0][:, scored], nulls[1][:, scored])
     var, dof, generalise = spread(score, draws, n, settings.generalise)
     low = float(np.mean(np.concatenate([item.ceiling.low for item in evaluated])))
     high = float(np.mean(np.concatenate([item.ceiling.high for item in evaluated])))
@@ -155,10 +162,9 @@ def _all_numbers(
         closer = evaluated[0].ceiling.higher_is_closer
         null_ceiling = np.concatenate([i.ceiling.null for i in evaluated], axis=1).mean(axis=1)
         p = float(p_value(observed.mean(), null_ceiling, higher_is_closer=closer))
-    tested = float(np.mean(np.concatenate([item.tested for item in evaluated])))
     return _Numbers(
         score=float(score.mean()),
-        tested=tested,
+        tested=float(tested.mean()),
         null=nulls[0].mean(axis=1),
         test_null=nulls[1].mean(axis=1),
         low=low,
@@ -189,7 +195,24 @@ def _variant_note(shares: np.ndarray, variants: tuple[str, ...]) -> str:
 
 def _subject_note(item: Evaluated, subject: int) -> str:
     variants = _variant_note(item.variant_votes[subject], item.block.variants)
-    return "; ".join(part for part in (item.choice, variants, item.ceiling.note) if part)
+    reason = item.reasons[subject] if item.reasons else ""
+    return "; ".join(part for part in (reason, item.choice, variants, item.ceiling.note) if part)
+
+
+def _prevalence(evaluated: list[Evaluated], p: list[float]) -> str:
+    """Of all subjects: one that has no score is not significant."""
+    missing = ~np.isfinite(np.concatenate([item.score for item in evaluated]))
+    return prevalence_note([1.0 if lacks else value for value, lacks in zip(p, missing, strict=True)])
+
+
+def _without(evaluated: list[Evaluated]) -> list[tuple[str, str]]:
+    """Subjects that have no score, and why."""
+    return [
+        (name, reason)
+        for item in evaluated
+        for name, reason in zip(item.block.subjects, item.reasons, strict=False)
+        if reason and len(item.block.subjects) + len(evaluated) > 2
+    ]
 
 
 def _all_note(evaluated: list[Evaluated], p: list[float]) -> str:
@@ -198,9 +221,10 @@ def _all_note(evaluated: list[Evaluated], p: list[float]) -> str:
     if len(p) == 1:
         parts.append("does not generalise to other subjects")
     elif len(p) < ENOUGH_SUBJECTS:
-        parts.extend([prevalence_note(p), "interval over stimuli, subjects fixed"])
+        parts.extend([_prevalence(evaluated, p), "interval over stimuli, subjects fixed"])
     else:
-        parts.append(prevalence_note(p))
+        parts.append(_prevalence(evaluated, p))
+    parts.extend(f"without subject {name}: {reason}" for name, reason in _without(evaluated))
     parts.extend(sorted({item.ceiling.note for item in evaluated if item.ceiling.note}))
     return "; ".join(part for part in parts if part)
 

@@ -87,6 +87,12 @@ class Draws:
         return v + choice_variance(values, fixed) * min(v / max(float(stimulus_variance(fixed, n_stimuli)), 1e-300), 1.0)
 
 
+def mean_of_scored(values: np.ndarray) -> np.ndarray:
+    """Mean over subjects (S, …) of those that have values at all; of others that of all, NaN where one is missing."""
+    scored = np.isfinite(values).reshape(len(values), -1).any(axis=1)
+    return (values[scored] if scored.any() else values).mean(axis=0)
+
+
 def joined(parts: list[Draws]) -> Draws:
     """Draws of subjects in groups, each on stimuli of its own; the shortest says how many."""
     if len(parts) == 1:

@@ -56,11 +56,26 @@ def subject_counts(subjects: Sequence[Any] | np.ndarray, n_draws: int, seed: int
 
 def subsamples(stimulus_ids: Sequence[Any] | np.ndarray, n_draws: int, size: int, seed: int) -> np.ndarray:
     """`size` different stimuli per draw, as ascending row indices: int (n_draws, size)."""
-    generator, order = _sorted_generator(stimulus_ids, seed, "stimulus")
-    if not 0 < size <= len(order):
-        raise ValueError(f"subsamples: size {size}, expected 1 to {len(order)}")
-    chosen = np.argsort(generator.random((n_draws, len(order))), axis=1, kind="stable")[:, :size]
-    return np.sort(order[chosen], axis=1)
+    return subsamples_within(stimulus_ids, stimulus_ids, n_draws, size, seed)
+
+
+def subsamples_within(
+    every: Sequence[Any] | np.ndarray, stimulus_ids: Sequence[Any] | np.ndarray, n_draws: int, size: int, seed: int
+) -> np.ndarray:
+    """The first `size` of `stimulus_ids` per draw in a random order of `every` id, as ascending rows: int (n_draws, size).
+
+    Subjects who saw different stimuli of `every` have the same of those that they share, as far as both have as many.
+    Raises ValueError for a size outside 1 to n, or ids that are not among `every`.
+    """
+    generator, order = _sorted_generator(every, seed, "stimulus")
+    place = {str(item): row for row, item in enumerate(stimulus_ids)}
+    rows = np.array([place.get(str(every[k]), -1) for k in order], dtype=np.int64)
+    if not 0 < size <= len(stimulus_ids):
+        raise ValueError(f"subsamples: size {size}, expected 1 to {len(stimulus_ids)}")
+    if (rows >= 0).sum() != len(stimulus_ids):
+        raise ValueError("subsamples: found stimuli that are not among all, or twice")
+    ranked = rows[np.argsort(generator.random((n_draws, len(order))), axis=1, kind="stable")]
+    return np.sort(ranked[ranked >= 0].reshape(n_draws, len(stimulus_ids))[:, :size], axis=1)
 
 
 def halves(stimulus_ids: Sequence[Any] | np.ndarray, n_draws: int, seed: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from isocortex.errors import DataError
 from isocortex.inference import ceilings, nulls
 from isocortex.inference.summary_tables import SummaryTable
 from isocortex.inference.table_draws import Settings
@@ -78,11 +79,28 @@ class SummaryBlock:
         """True for similarities."""
         return self.kind != "distance"
 
+    @property
+    def fewest(self) -> int:
+        """The fewest stimuli that a half of them may have."""
+        return getattr(self.method, "fewest", 0)
+
     def table(self) -> SummaryTable:
         """All subjects with all layers."""
         rewired = self.null == "rewire_weights"
         settings = (self.higher_is_closer, self.resample, self.cost, rewired, self.known)
         return SummaryTable(self.brain, self.layers, self.method, np.arange(len(self.stimulus_ids)), *settings)
+
+    def reason(self, subject: int, masks: np.ndarray | None) -> str:
+        """Why a subject has no score, on all stimuli or, of `masks`, on halves of them; empty where the method cannot say."""
+        note: Callable[[Any], str] | None = getattr(self.method, "note", None)
+        if note is None:
+            return ""
+        parts = [np.arange(len(self.stimulus_ids))] if masks is None else [np.flatnonzero(k) for m in masks for k in (m, ~m)]
+        table = self.table()
+        found = [text for rows in parts if (text := note(table.part(rows).subjects()[subject]))]
+        if not found:
+            return ""
+        return found[0] if masks is None else f"{found[0]} ({len(found)} of {len(parts)} halves of the stimuli)"
 
     def ceiling(self, variant: int, masks: np.ndarray | None, settings: Settings) -> ceilings.Ceiling:  # noqa: ARG002
         """Of similarities that are normalised as RDMs are, from the other subjects; else from halves of the repeats."""
@@ -92,7 +110,11 @@ class SummaryBlock:
             return self._other_subjects(settings)
         if not self.repeats or not all(len(pairs) for pairs in self.repeats):
             return ceilings.none(len(self.subjects), "no repeats: no ceiling")
-        return self._halves(masks, settings)
+        try:
+            return self._halves(masks, settings)
+        except DataError as error:
+            # A half of the repeats may lack what the whole has: a response to every stimulus, neuroids that vary.
+            return ceilings.none(len(self.subjects), f"no ceiling of halves of the repeats: {error}")
 
     def _other_subjects(self, settings: Settings) -> ceilings.Ceiling:
         summaries = self.table().subjects()
@@ -120,6 +142,8 @@ class SummaryBlock:
     def _halves(self, masks: np.ndarray | None, settings: Settings) -> ceilings.Ceiling:
         values, null, observed = [], [], []
         noiseless = getattr(self.method, "noiseless", None) if self.kind == "pattern" else None
+        # A method that knows of an identity across halves, but not with these options, is bounded from below alone.
+        named = "halves" if self.kind == "pattern" and noiseless is None and hasattr(self.method, "noiseless") else self.kind
         every = np.arange(len(self.stimulus_ids))
         for subject, pairs in enumerate(self.repeats):
             of_subject = partial(self._noiseless, noiseless, subject) if noiseless else self._agreement
@@ -129,7 +153,7 @@ class SummaryBlock:
             null.append(np.asarray(self.method.compare([self.method.permuted(a, o) for o in order], [b]))[:, 0])
             # Tested as its null is made, on all stimuli, whatever halves of them the ceiling is taken on.
             observed.append(float(self.method.compare([a], [b])[0, 0]))
-        kind, low, high = (_NOISELESS if noiseless else _CEILINGS)[self.kind]
+        kind, low, high = (_NOISELESS if noiseless else _CEILINGS)[named]
         found, tested = np.stack(null, axis=1), np.array(observed)
         lowest, highest = (np.array([bound(v) for v in values]) for bound in (low, high))
         return ceilings.Ceiling(lowest, highest, tested, found, kind, higher_is_closer=self.higher_is_closer)

@@ -10,9 +10,13 @@ import numpy as np
 
 from isocortex.inference import nulls
 from isocortex.inference.intervals import influences, linear_part
+from isocortex.inference.nulls import PERMUTATIONS
 from isocortex.inference.pooling import Draws
 from isocortex.inference.resampling import as_bootstrap, draws_of
 from isocortex.inference.tables import Table
+
+# A null value of these takes so long that more of them are no answer to a wish for a smaller p.
+DEAR = ("costly", "heavy")
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,11 @@ def drawn_counts(stimulus_ids: Sequence[str], table: Table, settings: Settings) 
 
 
 def n_permutations(table: Table, settings: Settings, times: int = 1) -> int:
-    """Permutations: as many as asked for, else by the table's cost."""
-    return settings.permutations if settings.permutations is not None else table.most_permutations(times)
+    """Permutations: as many as asked for, but of what is dear no more than its cost allows; by the cost alone if none are asked
+    for."""
+    if settings.permutations is None:
+        return table.most_permutations(times)
+    return min(settings.permutations, PERMUTATIONS[table.permuting]) if table.permuting in DEAR else settings.permutations
 
 
 def null_values(
@@ -47,10 +54,12 @@ def null_values(
     null = np.empty((0, table.shape[1]))
     for size in sorted({stage, limit}):
         null = statistic(table.permuted(_moves(table, size, limit, settings.seed)))[:size]
-        closer = table.higher_is_closer
+        closer, scored = table.higher_is_closer, np.isfinite(observed)
+        if not scored.any():  # nothing to be decided
+            break
         reached = [
-            *nulls.exceedances(observed, null, higher_is_closer=closer),
-            nulls.exceedances(observed.mean(), null.mean(axis=1), higher_is_closer=closer),
+            *nulls.exceedances(observed[scored], null[:, scored], higher_is_closer=closer),
+            nulls.exceedances(observed[scored].mean(), null[:, scored].mean(axis=1), higher_is_closer=closer),
         ]
         if np.all(np.asarray(reached) >= enough):
             break

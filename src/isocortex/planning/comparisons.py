@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from isocortex.planning.patterns import patterns
 from isocortex.planning.sizes import BASE_MB, FLOPS, START, Cost, Shapes, mb
 from isocortex.study.job import Job
 
@@ -113,6 +114,7 @@ FAMILIES: dict[str, Callable[[Shapes, dict[str, dict[str, Any]]], Cost]] = {
     "graph": _graphs,
     "shape": _shapes,
     "stochastic": _noisy,
+    **dict.fromkeys(("kernel", "linear", "neighbours", "matching"), patterns),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from isocortex.planning import comparisons, features, identification, readouts
+from isocortex.planning import comparisons, features, geometry, identification, readouts
 from isocortex.planning.sizes import BASE_MB, DOUBLE, FLOPS, START, Cost, Shapes
 from isocortex.planning.sizes import mb as _mb
 from isocortex.study.cells import of_models
@@ -30,7 +30,6 @@ SHAPE_SECONDS, STOCHASTIC_SECONDS = 4e-4, 3e-3  # of one distance of small syste
 SOLVED = 10  # penalties of a kernel whose inverse is made; the others are combinations of them
 CONVOLVED = 1.2e10  # float32 operations per second of one core in small convolutions
 EPOCHS_RUN = 0.6  # of a core's epochs, before its training is stopped
-DESCRIBED = 4e10  # operations of the draws of a descriptor, of few stimuli
 SMALL = 2e11  # operations of a fit up to which it runs in float64
 
 
@@ -176,23 +175,6 @@ def _searchlight(s: Shapes, job: Job) -> Cost:
     return Cost(START["torch"] + seconds, BASE_MB["torch"] + held + memory, s.subjects * _mb(v, s.layers + 9))
 
 
-def _geometry(s: Shapes, job: Job) -> Cost:
-    return _described(s, job, s.neuroids, s.subjects)
-
-
-def _geometry_layers(s: Shapes, job: Job) -> Cost:
-    return _described(s, job, min(s.stimuli, s.features), s.layers)
-
-
-def _described(s: Shapes, job: Job, units: int, patterns: int) -> Cost:
-    """Descriptors of several patterns (stimuli, units): each has as many draws as are affordable, and a hundred whatever."""
-    one = 10 * s.stimuli**2 * min(s.stimuli, units)
-    seconds = len(job.options["descriptors"]) * patterns * (2 * DESCRIBED + 250 * one) / FLOPS
-    decomposed = 9 * patterns * s.stimuli**3 / FLOPS if units == min(s.stimuli, s.features) else 0
-    memory = 6 * _mb(s.stimuli, s.stimuli) + 4 * _mb(s.stimuli, units)
-    return Cost(START["torch"] + seconds + decomposed, BASE_MB["torch"] + memory, 1)
-
-
 def _identify(s: Shapes, job: Job) -> Cost:
     options = job.options
     rows, n = s.subjects * len(options["regions"]), s.stimuli
@@ -262,8 +244,8 @@ COSTS: dict[str, Callable[[Shapes, Job], Cost]] = {
     "compare": comparisons.compare,
     "shapes": comparisons.shapes,
     "searchlight": _searchlight,
-    "geometry": _geometry,
-    "geometry_layers": _geometry_layers,
+    "geometry": geometry.geometry,
+    "geometry_layers": geometry.geometry_layers,
     "window": _window,
     "known": identification.known,
     "identify_models": identification.identify_models,

@@ -8,15 +8,16 @@ from isocortex.study.job import Job
 from isocortex.study.known_kinds import BUILD
 from isocortex.study.options import FAMILIES
 
-SEEDED = 0.02  # seconds per stimulus of a seeded network at 64 pixels
+SEEDED = 0.02  # seconds per stimulus of a seeded network at 64 pixels, at most
 LAYERS, MODEL_MB = 4, 250.0  # of a known model, and what a forward pass works in
 SWEEPS = 3.0  # times the worlds of the measured point, with a quarter of them at other levels
-# Seconds of a method for each world and kind, of 400 stimuli and 40 neuroids; they grow with stimuli squared. Dear metrics are
-# asked in fewer worlds, which is in their seconds.
+# Seconds of a method for each world and kind, of 400 stimuli and 40 neuroids; they grow with stimuli squared, and by a tenth
+# with each 40 neuroids more, of which ridge has a product for each. Dear metrics are asked in fewer worlds, which is in their
+# seconds.
 ASKED = {"ridge": 5e-3, "rsa": 2e-3, "cka": 2e-3}
 OF_FAMILY = {"rdm": 5e-3, "graph": 0.06}
 OTHER = 0.02
-FULL = 400  # stimuli
+FULL, SOME, PER_NEUROIDS = 400, 40, 0.1  # stimuli, neuroids, and what as many neuroids more cost
 KEPT_MB, STEP_MB = 1074.0, 268.0  # worlds, and what networks were made into; worlds that are compared at once
 
 
@@ -33,10 +34,11 @@ def identify_models(s: Shapes, job: Job) -> Cost:
     options = job.options
     instances = sum(len(item["instances"]) for item in options["kinds"])
     worlds = SWEEPS * options["plan"]["worlds"]
-    size = (s.stimuli / FULL) ** 2
+    v = min(s.neuroids, options["max_neuroids"])
+    size = (s.stimuli / FULL) ** 2 * (1.0 + PER_NEUROIDS * max(0.0, v / SOME - 1.0))
     each = sum(ASKED.get(name, OF_FAMILY.get(FAMILIES.get(name, ""), OTHER)) for name in options["methods"])
     seconds = worlds * len(options["kinds"]) * each * size
     held = 2 * mb(s.stimuli, instances * LAYERS * options["max_units"], size=4) + 3 * mb(s.stimuli, s.repeats, s.neuroids)
-    simulated = min(options["plan"]["worlds"] * 2 * mb(s.stimuli, s.neuroids), KEPT_MB)
+    simulated = min(options["plan"]["worlds"] * 2 * mb(s.stimuli, v), KEPT_MB)
     made = min(instances * LAYERS * mb(s.stimuli, max(s.stimuli, options["max_units"])), KEPT_MB)
     return Cost(START["torch"] + seconds, BASE_MB["torch"] + held + simulated + made + 3 * STEP_MB, 1)

@@ -40,6 +40,10 @@ def sentences(region: Region) -> list[str]:
         if len(rows) > 1
         else f"Two methods rank {count(most['n_models'])} models: {_named(most)}."
     ]
+    said.append(
+        "Noise reads as disagreement: two methods that would rank noise-free scores alike have a τ below 1 where models lie "
+        "close together."
+    )
     taken = few(region)
     if taken and taken[-1]["value"] > 0:
         said.append(_predicting(taken))
@@ -48,10 +52,11 @@ def sentences(region: Region) -> list[str]:
 
 def _predicting(taken: Sequence[Row]) -> str:
     names, share = listing([method_label(row["method_a"]) for row in taken]), percent(taken[-1]["value"])
-    ranks = f"{names} {'predicts' if len(taken) == 1 else 'predict'} {share} of how the other methods rank the layers of models"
+    verb = "tells" if len(taken) == 1 else "tell"
+    ranks = f"{names} {verb} {share} of how all methods rank the layers of held-out models, where those taken count in full"
     if taken[-1]["value"] >= HALF:
-        return f"{ranks} that were held out: the rest say little that is new here."
-    return f"No few methods stand for the others: {ranks} that were held out."
+        return f"{ranks}: the rest say little that is new here. They were chosen on the same models, which flatters them."
+    return f"No few methods stand for the others: {ranks}."
 
 
 def _named(row: Row) -> str:
@@ -67,7 +72,7 @@ def agreement_table(region: Region) -> Table | None:
         Column("method", numeric=False),
         Column("and", numeric=False),
         Column("τ of models", about="Kendall's τ-b of the models' scores: 1 is the same order, 0 none in common"),
-        Column("95\u202f%", about="over draws of stimuli, models fixed"),
+        Column("spread", about="2.5 to 97.5\u202f% of τ over draws of stimuli: how far the order moves with them; no interval"),
         Column("τ of layers", about="over all layers of all models"),
         Column("models"),
         Column("layers"),
@@ -94,7 +99,9 @@ def few_table(region: Region) -> Table | None:
         return None
     columns = (
         Column("taken", numeric=False),
-        Column("R² of the rest", about="held-out models with their layers, ranks of all other methods, with all taken so far"),
+        Column(
+            "R² of all", about="ranks of all methods at held-out models with their layers, by those taken so far, which count 1"
+        ),
     )
     lines = tuple(Line((words(method_label(row["method_a"])), figure(row["value"]))) for row in rows)
     return Table("table-few", "Methods from which the others can be told, one added at a time", columns, lines)

@@ -37,8 +37,9 @@ def region_rows(region: Region, method: str) -> list[Row]:
 
 
 def mean_row(region: Region, method: str) -> Row | None:
-    """The row over subjects."""
-    return next((row for row in region_rows(region, method) if row.get("subject") == ALL), None)
+    """The row over subjects; None where they have no mean."""
+    rows = region_rows(region, method)
+    return next((row for row in rows if row.get("subject") == ALL and not is_missing(row.get("score"))), None)
 
 
 def models(region: Region) -> list[str]:
@@ -119,7 +120,11 @@ def geometry_table(region: Region) -> Table | None:
         Column("descriptor", numeric=False),
         Column("subject", numeric=False),
         *_columns(region),
-        Column("ceiling", about="agreement of two halves of the repeats, smaller over larger value: lower bound to median"),
+        Column(
+            "halves agree",
+            about="of two halves of the repeats, smaller over larger value: lower bound to median. Noise agrees with itself: "
+            "halves that are alike need not be like the signal",
+        ),
         Column("n", about="stimuli / neuroids / repeats / subjects"),
     )
     return Table("table-geometry", f"Descriptors of the region by itself. {N}", columns, tuple(lines))

@@ -15,22 +15,28 @@ from isocortex.reporting.vocabulary import method_label
 if TYPE_CHECKING:
     import xarray
 
-CAN, SOME, CANNOT = "can tell", "only some", "cannot tell"
+CAN, SOME, CANNOT, FEW = "can tell", "only some", "cannot tell", "too few worlds to say"
 MEASUREMENTS = {"units": "single units", "voxels": "pooled units", "nonlinear": "rectified pools"}
 AXES = {"stimuli": "stimuli", "noise": "noise, times the measured", "neuroids": "neuroids"}
 NUMBERS = (
     "rate", "rate_low", "rate_high", "n_worlds", "mean_rank", "margin_z", "margin", "margin_sem", "index", "ece",
-    "ece_expected", "ece_limit", "rate_itself",
+    "ece_expected", "ece_limit", "rate_itself", "alone_rate",
 )  # fmt: skip
 SAID = {
     CAN: "names the right one of {kinds} models in {rate}",
     SOME: "names only some of {kinds} models: it is right in {rate}",
     CANNOT: "cannot tell {kinds} models apart: it is right in {rate}",
+    FEW: "was asked in too few worlds to say whether it tells {kinds} models apart: it is right in {rate}",
 }
 MEANING = (
-    "“Can tell”: the interval's lower limit is more than two standard errors above chance, and every kind is named as itself "
-    "more often than as any other. “Cannot tell”: the rate is not above chance by two standard errors. This is what these data "
-    "could show, not which model is right, and kinds farther apart would be told from each other more easily."
+    "“Can tell”: even the interval's lower limit is reached by guessing in at most 2.5 % of cases (binomial), and every kind "
+    "is named as itself more often than as any other. “Cannot tell”: guessing reaches the rate more often than that. Below 20 "
+    "worlds nothing is said. Chance is one over the number of kinds that can be the truth. This is what these data could "
+    "show, not which model is right, and kinds farther apart would be told from each other more easily."
+)
+LIMITS = (
+    "The truth makes all of a region's measured signal and another seed of it is a candidate, so that the rate is an upper "
+    "limit for real models. The interval is over worlds: it holds these networks and stimuli fixed."
 )
 
 
@@ -79,18 +85,23 @@ class IdentifiedModels:
         return float(self.of(method)[name])
 
     def verdict(self, method: str) -> str:
-        """`can tell`, `only some` or `cannot tell`."""
+        """`can tell`, `only some`, `cannot tell` or `too few worlds to say`."""
         return str(self.of(method)["verdict"].values)
 
     @property
     def chance(self) -> float:
-        """How often a guess is right."""
+        """How often a guess is right among the kinds that can be the truth."""
         return float(self.data["chance"])
 
     def rate(self, method: str) -> str:
         """`83 % [76, 88]`."""
         low, high = (self.value(method, name) for name in ("rate_low", "rate_high"))
         return f"{percent(self.value(method, 'rate'))} {share_interval(low, high)}"
+
+    def alone(self, method: str) -> str:
+        """The same on noise alone; empty for a method that was not asked there."""
+        rate, low, high = (self.value(method, name) for name in ("alone_rate", "alone_low", "alone_high"))
+        return "" if is_missing(rate) else f"{percent(rate)} {share_interval(low, high)}"
 
     # --- what is said ---
 
@@ -105,24 +116,57 @@ class IdentifiedModels:
         )
 
     def _others(self) -> str:
-        by: dict[str, list[str]] = {CAN: [], SOME: [], CANNOT: []}
+        by: dict[str, list[str]] = {CAN: [], SOME: [], CANNOT: [], FEW: []}
         for name in self.methods[1:]:
             by[self.verdict(name)].append(f"{method_label(name)} ({percent(self.value(name, 'rate'))})")
         ends = {
             CAN: "can, too" if self.verdict(self.methods[0]) == CAN else "can",
             SOME: "knows only some of them" if len(by[SOME]) == 1 else "know only some of them",
             CANNOT: "cannot tell them apart on these data",
+            FEW: "was asked in too few worlds to say" if len(by[FEW]) == 1 else "were asked in too few worlds to say",
         }
         return "".join(f"; {listing(names)} {ends[verdict]}" for verdict, names in by.items() if names)
 
     def notes(self) -> list[str]:
         """How it was done, what it does not say, and who was left out."""
-        skipped = from_json(self.data.attrs.get("skipped"), {})
         return [
             *(self._about_worlds() if self.known else []),
-            *(f"{method_label(name)} was not asked: {why.removeprefix('identification: ')}." for name, why in skipped.items()),
+            *(f"{name} was not asked: {why}." for name, why in self.skipped.items()),
+            *(f"Left out: {why}." for why in from_json(self.data.attrs.get("dropped"), [])),
             *(f"{subject} left out: {reason}." for subject, reason in self.refused.items()),
         ]
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Why methods were not asked, by their labels."""
+        found = from_json(self.data.attrs.get("skipped"), {})
+        return {method_label(name): why.removeprefix("identification: ") for name, why in found.items()}
+
+    def _about_methods(self) -> list[str]:
+        """What holds of some methods only."""
+        noted = from_json(self.data.attrs.get("method_notes"), {})
+        said = [f"{method_label(name)} here: {note}." for name, note in noted.items() if name in self.methods]
+        alone = [f"{method_label(name)} {self.alone(name)}" for name in self.methods if self.alone(name)]
+        if alone:
+            said.append(f"On noise alone, right in: {listing(alone)}; chance is {percent(self.chance)}.")
+        for name in self.methods:
+            if without := int(self.value(name, "without_score")):
+                said.append(
+                    f"{method_label(name)} has no score in {plural(without, 'world')}, which do not count: the responses or "
+                    "all candidates' layers have too little in them."
+                )
+            cell = self.of(name)
+            empty = np.flatnonzero(cell["sweep_n"].values == 0)
+            where = [f"{cell['axis'].values[row]} {float(cell['level'].values[row]):g}" for row in empty]
+            if where:
+                said.append(
+                    f"{method_label(name)} has no score at all at {listing(where)}: the responses have too little in them."
+                )
+        return said
+
+    def _about_neuroids(self) -> list[str]:
+        whole, used = (int(self.data.attrs.get(key, 0)) for key in ("all_neuroids", "n_neuroids"))
+        return [f"Of {whole} neuroids {used} were drawn at random."] if whole > used else []
 
     def _about_worlds(self) -> list[str]:
         attrs, data = self.data.attrs, self.data
@@ -139,7 +183,7 @@ class IdentifiedModels:
         if data.sizes.get("subject", 1) > 1:
             names = listing([str(name) for name in data["subject"].values])
             said.append(f"Worlds are shared equally among {names}, each with its own noise.")
-        return [*said, MEANING]
+        return [*said, *self._about_neuroids(), *self._about_methods(), LIMITS, MEANING]
 
 
 def _reason(refused: dict[str, str], attrs: dict[Any, Any]) -> str:
@@ -155,11 +199,12 @@ def identified_table(found: IdentifiedModels) -> Table | None:
         Column("method", numeric=False),
         Column("right", about=f"share of worlds whose model is named; chance is {percent(found.chance)}"),
         Column(f"95{THIN}% interval", about="Wilson, worlds as samples, in per cent"),
-        Column("worlds", about="dear methods are asked in fewer"),
+        Column("worlds", about="that have a score; dear methods are asked in fewer"),
+        Column("on noise alone", about="the same where there is nothing but noise; dear methods are not asked"),
         Column("mean rank", about="of the truth among the candidates; 1 is first"),
         Column("margin", about="the truth's score less that of the best other, in standard errors over worlds"),
         Column("index", about="(true − mean of others) / (|true| + |mean of others|)"),
-        Column("calibration error", about="of stated probabilities, in worlds of networks that did not set their temperature"),
+        Column("calibration error", about="stated probability of the named model less the share that is right, mean over bins"),
         Column("expected", about="calibration error if stated probabilities held, and its 95 % limit"),
         Column("same network", about="share that would be right were the very network among the candidates"),
         Column("verdict", numeric=False),
@@ -175,6 +220,7 @@ def _line(found: IdentifiedModels, method: str) -> Line:
         figure(value["rate"], percent),
         _cell(share_interval(value["rate_low"], value["rate_high"]), value["rate_low"]),
         figure(value["n_worlds"], lambda n: f"{n:.0f}"),
+        _cell(found.alone(method), value["alone_rate"]),
         figure(value["mean_rank"], lambda rank: number(rank, 1)),
         _cell(number(value["margin_z"], 1), value["margin_z"], f"{number(value['margin'])} ± {number(value['margin_sem'])}"),
         figure(value["index"], lambda index: number(index, 2)),

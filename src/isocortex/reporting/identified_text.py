@@ -11,7 +11,7 @@ from isocortex.reporting.vocabulary import method_label
 if TYPE_CHECKING:
     import xarray
 
-HEADINGS = ("method", "right", "95 % interval", "mean rank", "verdict")
+HEADINGS = ("method", "right", "95 % interval", "on noise alone", "mean rank", "verdict")
 
 
 def verdicts_text(data: xarray.Dataset, label: str, primary: str = "") -> str:
@@ -21,7 +21,7 @@ def verdicts_text(data: xarray.Dataset, label: str, primary: str = "") -> str:
         return f"{label}: {found.sentence()}".replace(THIN, " ")
     attrs = data.attrs
     head = (
-        f"{label}: {data.sizes['kind']} kinds of model, {int(attrs['n_stimuli'])} stimuli, {int(attrs['n_neuroids'])} "
+        f"{label}: {data.sizes['kind']} candidates, {int(attrs['n_stimuli'])} stimuli, {int(attrs['n_neuroids'])} "
         f"neuroids, {number(attrs['n_repeats'], 1)} repeats, reliability {number(attrs['reliability'], 2)}; a guess is "
         f"right in {percent(found.chance)}"
     )
@@ -30,7 +30,10 @@ def verdicts_text(data: xarray.Dataset, label: str, primary: str = "") -> str:
     lines = [
         "  ".join(_placed(text, width, k) for k, (text, width) in enumerate(zip(row, widths, strict=True))) for row in rows
     ]
-    notes = [f"left out: {subject}, {reason}" for subject, reason in found.refused.items()]
+    notes = [
+        *(f"not asked: {method}, {why}" for method, why in found.skipped.items()),
+        *(f"left out: {subject}, {reason}" for subject, reason in found.refused.items()),
+    ]
     return "\n".join([head, *(f"  {line.rstrip()}" for line in lines), *(f"  {note}" for note in notes)]).replace(THIN, " ")
 
 
@@ -40,6 +43,7 @@ def _row(found: IdentifiedModels, method: str) -> tuple[str, ...]:
         method_label(method),
         percent(found.value(method, "rate")),
         share_interval(low, high),
+        found.alone(method) or "–",
         number(found.value(method, "mean_rank"), 1),
         found.verdict(method),
     )

@@ -61,6 +61,10 @@ if TYPE_CHECKING:
     from isocortex.inference.verdict import Verdict
 
 
+# Of more methods than these only the first is unfolded: a page is read in five minutes.
+MANY = 6
+
+
 @dataclass(frozen=True)
 class Panel:
     """All that one method says about a region; `said` are sentences without which its numbers mislead."""
@@ -124,6 +128,7 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
             index=index,
             answer=first,
             panels=panels,
+            many=MANY,
             space_figure=space,
             space_table=shape_tables.space_table(region),
             readout_figures=side_by_side,

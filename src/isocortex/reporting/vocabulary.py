@@ -125,7 +125,7 @@ SCORES = {
     "cca": {"": "mean squared canonical correlation", "mean": "mean canonical correlation"},
     "svcca": {"": "mean squared canonical correlation", "mean": "mean canonical correlation"},
     "pwcca": {"": "weighted canonical correlation"},
-    "procrustes": {"": "Procrustes distance", "size_and_shape": "size-and-shape distance"},
+    "procrustes": {"": "Procrustes distance"},
     "linear_predictivity": {"": "mean r over neuroids"},
     "reverse_predictivity": {"": "mean r over units"},
     "mutual_knn": {"": "share of neighbours in common"},

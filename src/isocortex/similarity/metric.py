@@ -51,7 +51,8 @@ class Metric:
     each system, "module:name" of a function (options) → `Summaries`; `normalised` says how their scores are ("rdm",
     "pattern" or "distance", `scores.md` §2), `picture` "module:name" of a function (Shown) → what a page draws.
     `deviation`: by how much a calibrated score of 50 to 500 stimuli may differ from that of very many, as simulations of 10 to
-    2000 units showed (`tests/statistics/test_bias_of_rows.py`).
+    2000 units showed (`tests/statistics/test_bias_of_rows.py`), at most; None where none has. `remark`: what every row of it
+    says beside its number.
     """
 
     name: str
@@ -72,7 +73,8 @@ class Metric:
     summaries: str = ""
     normalised: str = "rdm"
     picture: str = ""
-    deviation: float = 0.03
+    deviation: float | None = 0.03
+    remark: str = ""
 
     def bind(self) -> Callable[..., float]:
         """The function itself."""

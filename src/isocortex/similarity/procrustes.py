@@ -48,8 +48,8 @@ class Procrustes:
 
 
 def procrustes_summaries(options: Mapping[str, Any]) -> Summaries:
-    """Procrustes distances of the kind that the options name."""
-    return Procrustes(options)
+    """Procrustes distances of the kind that the options name; where they name none, of patterns of length one."""
+    return Procrustes({"kind": "normalized", **options})
 
 
 def procrustes(x: Any, y: Any, kind: str = "normalized") -> float:

@@ -116,6 +116,11 @@ class Relative:
         return "moderate" if len(self._similarities) == 1 else "costly"
 
     @property
+    def fewest(self) -> int:
+        """Three that are compared, and two anchors."""
+        return FEWEST
+
+    @property
     def _similarities(self) -> Sequence[str]:
         return self.options.get("similarities", ("cosine",))
 

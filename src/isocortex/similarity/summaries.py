@@ -15,7 +15,9 @@ import numpy as np
 class Summaries(Protocol):
     """Summaries of systems on some of their stimuli, and their comparison.
 
-    `light` (False where it is missing): a summary of other stimuli costs no more than a permuted one.
+    `light` (False where it is missing): a summary of other stimuli costs no more than a permuted one. `fewest` (0 where it is
+    missing): no summary has fewer stimuli. Some have methods `note` (summary), why it has no score, empty where it has one; and
+    `noiseless` (whole, half, half), what a right model would score, None where no identity says it with the options given.
     """
 
     @property

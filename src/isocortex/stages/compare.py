@@ -11,7 +11,7 @@ import xarray
 from isocortex.compute import resolve_device
 from isocortex.errors import DataError
 from isocortex.inference.metric_rows import Cell
-from isocortex.inference.pooling import Draws
+from isocortex.inference.pooling import Draws, mean_of_scored
 from isocortex.inference.rows import rows_to_json
 from isocortex.inference.table_draws import Settings
 from isocortex.similarity.metrics import METRICS
@@ -152,6 +152,6 @@ def _drawn(draws: list[Draws], columns: list[list[int]]) -> dict[str, Any]:
         table = np.full((len(draws), max(map(max, columns)) + 1, longest), np.nan, dtype=np.float32)
         for k, values in enumerate(given):
             if values is not None:
-                table[k, columns[k], : len(values)] = np.vstack([values.T, values.mean(axis=1)])
+                table[k, columns[k], : len(values)] = np.vstack([values.T, mean_of_scored(values.T)])
         found[name] = (("method", "subject", axis), table)
     return found

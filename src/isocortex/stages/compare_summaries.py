@@ -23,12 +23,13 @@ from isocortex.stages.comparing import Comparing, context
 
 @dataclass(frozen=True)
 class _Set:
-    """Subjects that saw the same stimuli, their systems, the method for them, and summaries of layers by name."""
+    """Subjects that saw the same stimuli, their systems, the method for them, and summaries: of layers by name, of subjects."""
 
     subjects: list[Subject]
     systems: Systems
     method: Summaries
     made: dict[str, Any]
+    own: list[Any]
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -85,11 +86,23 @@ def _read(metric: Metric, settings: dict[str, Any], job: Comparing, subjects: li
             made[name] = method.of(layer, every)
         except DataError as error:
             refused[name] = str(error)
-    return _Set(subjects, replace(systems, refused=refused), method, made)
+    own = [_of_region(method, system, job, subject) for system, subject in zip(systems.brain, subjects, strict=True)]
+    return _Set(subjects, replace(systems, refused=refused), method, made, own)
+
+
+def _of_region(method: Summaries, system: Any, job: Comparing, subject: Subject) -> Any:
+    """A subject's summary on all stimuli; a metric that has none of it is not compared, and others of the family are."""
+    try:
+        return method.of(system, np.arange(len(subject.stimulus_ids)))
+    except DataError as error:
+        region = job.options["region"]
+        raise NotComparableError(f"compare: region {region!r}, subject {subject.name!r}: {error}") from error
 
 
 def _block(metric: Metric, one: _Set) -> SummaryBlock:
     every = np.arange(len(one.ids)).tobytes()
+    known = {("layers", k, every): one.made[name] for k, name in enumerate(one.systems.names)}
+    known |= {("brain", k, every): summary for k, summary in enumerate(one.own)}
     return SummaryBlock(
         subjects=tuple(subject.name for subject in one.subjects),
         stimulus_ids=one.ids,
@@ -101,7 +114,7 @@ def _block(metric: Metric, one: _Set) -> SummaryBlock:
         resample=metric.resample,
         cost=metric.cost,
         repeats=one.systems.repeats,
-        known={("layers", k, every): one.made[name] for k, name in enumerate(one.systems.names)},
+        known=known,
     )
 
 

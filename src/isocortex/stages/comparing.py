@@ -63,8 +63,9 @@ def context(
         "dropped_reason": "; ".join(sorted({c["dropped_reason"] for c in every if c["dropped_reason"]})),
         "n_subjects": len(subjects),
     }
+    remarks = (metric.remark,) if metric.remark else ()
     notes = tuple(f"layer {name} left out ({reason})" for name, reason in refused.items())
-    return Context(common, counts, layers, frozenset(options.get("contaminated", ())), (*job.notes, *notes))
+    return Context(common, counts, layers, frozenset(options.get("contaminated", ())), (*job.notes, *remarks, *notes))
 
 
 def subject_counts_columns(data: xarray.Dataset) -> dict[str, Any]:

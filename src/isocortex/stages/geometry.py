@@ -17,12 +17,24 @@ from isocortex.geometry.descriptor import Descriptor
 from isocortex.geometry.descriptors import GEOMETRY
 from isocortex.geometry.dimensionality import spectrum
 from isocortex.inference.description_rows import description_row
-from isocortex.inference.descriptions import Description, Plan, Representation, describe, mean_description
+from isocortex.inference.descriptions import (
+    Description,
+    NoValueError,
+    Plan,
+    Representation,
+    describe,
+    mean_description,
+    no_mean,
+)
 from isocortex.inference.rows import rows_to_json
 from isocortex.stages.describing import plan_of, reason_of, reasons, tables_of, with_labels
 from isocortex.storage.tables import read_tree, write_netcdf
 
-LEFT_OUT = {"labels": "stimuli without a label", "trials": "stimuli without two repeats"}
+LEFT_OUT = {
+    "patterns": "stimuli beyond max_stimuli",
+    "labels": "stimuli without a label",
+    "trials": "stimuli without two repeats",
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,12 @@ class _Found:
     of: dict[str, Description]
     lost: dict[str, str]
     left_out: dict[str, int]
+    without_value: list[str]
+
+    def described(self) -> dict[str, Description]:
+        """By subject, and of all: no mean where one has nothing to describe."""
+        over = no_mean if self.without_value else mean_description
+        return {**self.of, "all": over(list(self.of.values()))}
 
 
 def run(spec: dict[str, Any], device: str = "auto") -> None:
@@ -47,6 +65,7 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:
     tables = tables_of(inputs)
     plan = plan_of(options["inference"])
     given = {name: _representation(subject, name, options, where) for name, subject in data.items()}
+    plan = replace(plan, stimuli=tuple(sorted({name for own in given.values() for name in own.ids})))
     results = {
         name: _described(GEOMETRY[name], asked, given, tables, options, plan) for name, asked in options["descriptors"].items()
     }
@@ -75,7 +94,7 @@ def _described(
     options: dict[str, Any],
     plan: Plan,
 ) -> _Found:
-    found = _Found({}, {}, {})
+    found = _Found({}, {}, {}, [])
     for name, own in given.items():
         try:
             table = tables.get(options["subjects"][name])
@@ -85,6 +104,8 @@ def _described(
             found.left_out[name] = len(of.ids) - found.of[name].n_stimuli
         except DataError as error:
             found.lost[name] = reason_of(error, descriptor)
+            if isinstance(error, NoValueError):
+                found.without_value.append(name)
     return found
 
 
@@ -93,7 +114,7 @@ def _dataset(
 ) -> xarray.Dataset:
     subjects = [*data, "all"]
     rows: list[dict[str, Any]] = []
-    every = {name: {**found.of, "all": mean_description(list(found.of.values()))} for name, found in results.items()}
+    every = {name: found.described() for name, found in results.items()}
     longest = max((len(item.draws) for found in every.values() for item in found.values()), default=0)
     draws = np.full((len(results), len(subjects), longest), np.nan, dtype=np.float32)
     values = np.full((len(results), len(subjects)), np.nan)
@@ -105,7 +126,8 @@ def _dataset(
     spectra = [spectrum(own.patterns).cpu().numpy() for own in given.values()]
     width = max(map(len, spectra))
     padded = np.stack([np.pad(s, (0, width - len(s)), constant_values=np.nan) for s in spectra])
-    padded = np.vstack([padded, padded.mean(axis=0)])
+    # An axis that a subject's few stimuli or units do not have holds nothing of its variance.
+    padded = np.vstack([padded, np.nan_to_num(padded).mean(axis=0)])
     return xarray.Dataset(
         {
             "draws": (("method", "subject", "draw"), draws),
@@ -157,6 +179,8 @@ def _notes(
     *,
     whole: bool,
 ) -> list[str]:
+    if whole and found.without_value:
+        return [f"no mean over subjects: without {', '.join(found.lost)}: {reasons(found.lost)}"]
     notes = []
     if not len(described.agreement):
         repeated = min(int(item["n_repeats"].min()) for item in chosen) > 1

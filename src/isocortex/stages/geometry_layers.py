@@ -75,6 +75,8 @@ def _described(
         raise DataError(f"geometry: {descriptor.name}: a layer has no repeats, so that it is of regions only")
     if "rotation" not in descriptor.invariances:
         raise DataError(f"geometry: {descriptor.name}: minds rotations of units, and layers are known up to one")
+    if own := descriptor.chosen(descriptor.of_own_axes, asked):
+        raise DataError(f"geometry: {descriptor.name}: {own} minds rotations of units, and layers are known up to one")
     of = with_labels(descriptor, given, asked, table, descriptor.name)
     return describe(descriptor, asked, of, plan, null=descriptor.layer_null, halves=False)
 

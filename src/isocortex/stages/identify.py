@@ -23,6 +23,11 @@ def identify(path: str, region: str | None = None, cores: int = 1) -> str:
     """
     study = load_study(path)
     targets = _targets(study, path, region)
+    if not targets:
+        raise StudyError(
+            f"{path}: found no region that identify_models can ask anything of, expected a metric or encoder of one; name some "
+            "in compare or encode"
+        )
     chosen = ["--", *targets.values()]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()), "--configfile", path]
     done = subprocess.run([*command, "--cores", str(cores), *chosen], check=False)

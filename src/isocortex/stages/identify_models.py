@@ -12,9 +12,10 @@ import xarray as xr
 
 from isocortex.errors import DataError
 from isocortex.identification import Identified, Known, Plan, RegionNoise, by_kind, identify_models, region_noise
+from isocortex.identification.plan import LEAST_STIMULI, too_few
 from isocortex.stages.compare_inputs import Subject, read_subjects, subject_trials
 from isocortex.stages.identified_subjects import merged, rates_by_subject
-from isocortex.stages.known_layers import read_known
+from isocortex.stages.known_layers import read_known, some_units
 from isocortex.storage.tables import read_tree, write_netcdf
 
 NO_REPEATS = "no repeats: its noise is not known"
@@ -27,7 +28,8 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:
     """
     options, inputs = spec["options"], spec["inputs"]
     subjects = read_subjects(read_tree(inputs["brain"]), options, inputs["brain"])
-    noises, refused = read_noises(subjects)
+    most, seed = int(options["max_neuroids"]), int(options["seed"])
+    noises, refused, all_neuroids = read_noises(subjects, most, seed)
     chosen = [subject for subject in subjects if subject.name in noises]
     if not chosen:
         write_netcdf(xr.Dataset(attrs=_about(options, noises, refused, [])), spec["output"])
@@ -46,28 +48,36 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:
         except DataError as error:
             raise DataError(f"region {options['region']!r}, subject {subject.name!r}: {error}") from None
     names = [subject.name for subject in chosen]
-    whole = merged(found, replace(plan, worlds=plan.worlds * len(found)))
+    whole = merged(found, replace(plan, worlds=plan.worlds * len(found)), names)
     attrs = _about(options, noises, refused, [len(by_kind(known).truths) for known in read.values()])
+    attrs["all_neuroids"] = max(all_neuroids.values())
     result = whole.to_dataset()
     by_subject = rates_by_subject(whole, len(found))
     result = result.assign(rate_subject=(("method", "subject"), by_subject)).assign_coords(subject=names)
     write_netcdf(result.assign_attrs(attrs), spec["output"])
 
 
-def read_noises(subjects: list[Subject]) -> tuple[dict[str, RegionNoise], dict[str, str]]:
-    """Noise by subject, and why others have none."""
+def read_noises(subjects: list[Subject], most: int, seed: int) -> tuple[dict[str, RegionNoise], dict[str, str], dict[str, int]]:
+    """Noise by subject, of at most `most` of its neuroids; why others have none; and how many neuroids there were."""
     noises: dict[str, RegionNoise] = {}
     refused: dict[str, str] = {}
+    neuroids: dict[str, int] = {}
     for subject in subjects:
         trials = subject_trials(subject)
         if trials is None or np.isfinite(trials).all(axis=2).sum(axis=1).max(initial=0) < 2:
             refused[subject.name] = NO_REPEATS
             continue
+        chosen = some_units(trials.shape[2], most, seed, ("neuroids", subject.name))
         try:
-            noises[subject.name] = region_noise(trials)
+            noise = region_noise(trials[:, :, chosen])
         except DataError as error:
             refused[subject.name] = str(error).removeprefix("identification: ")
-    return noises, refused
+            continue
+        if noise.n_stimuli < LEAST_STIMULI:
+            refused[subject.name] = too_few(noise.n_stimuli)
+            continue
+        noises[subject.name], neuroids[subject.name] = noise, trials.shape[2]
+    return noises, refused, neuroids
 
 
 def _plan(options: dict[str, Any], subjects: int) -> Plan:

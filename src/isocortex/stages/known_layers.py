@@ -15,6 +15,7 @@ from isocortex.identification import Known
 from isocortex.storage.store import Store
 from isocortex.storage.tables import read_netcdf
 
+BLOCK_BYTES = 64 << 20
 Layers = Mapping[str, np.ndarray]
 
 
@@ -69,7 +70,20 @@ def _of_study(path: str, model: str, options: Mapping[str, Any], ids: Sequence[s
     found = {}
     for layer in options["layers"].get(model) or list(groups):
         units = some_units(store.sidecar["n_features"][layer], options["max_units"], options["seed"], (model, layer))
-        found[layer] = np.asarray(store.read(groups[layer], "activation"))[np.ix_(rows, units)].astype(np.float32)
+        found[layer] = _in_blocks(store.array(groups[layer], "activation"), rows, units)
+    return found
+
+
+def _in_blocks(values: Any, rows: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """float32 values [rows, units] of an array on disk, of which no more than `BLOCK_BYTES` are held at once."""
+    n, p = values.shape
+    step = max(1, BLOCK_BYTES // (max(1, p) * values.dtype.itemsize))
+    found = np.empty((len(rows), len(units)), dtype=np.float32)
+    for start in range(0, n, step):
+        inside = np.flatnonzero((rows >= start) & (rows < start + step))
+        if len(inside):
+            block = np.asarray(values[start : start + step])
+            found[inside] = block[np.ix_(rows[inside] - start, units)]
     return found
 
 

@@ -42,15 +42,21 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (ev
 
 
 def _drawn_means(cells: list[xarray.Dataset]) -> dict[str, dict[str, np.ndarray]]:
-    """Method → model → draws of its score, mean over subjects."""
+    """Method → model → draws of its score, mean over subjects; a draw has the same place in all, and may be NaN."""
     found: dict[str, dict[str, np.ndarray]] = {}
     for cell in cells:
         for row in rows_from_json(cell.attrs["rows"]):
             if row["is_chosen"] and row["subject"] == "all" and "draws" in cell and row["family"] not in NOT_COMPARED:
                 drawn = cell["draws"].sel({"method": row["method"], "subject": "all"})
                 sign = -1.0 if row["higher_is_closer"] is False else 1.0
-                found.setdefault(row["method"], {})[row["model"]] = sign * drawn.dropna("draw").values.astype(np.float64)
+                found.setdefault(row["method"], {})[row["model"]] = sign * _unpadded(drawn.values.astype(np.float64))
     return found
+
+
+def _unpadded(draws: np.ndarray) -> np.ndarray:
+    """Draws (D,) without the NaN behind the last one, which only fill a file's longest row."""
+    known = np.flatnonzero(np.isfinite(draws))
+    return draws[: known[-1] + 1] if len(known) else draws[:0]
 
 
 def _times(brain: str) -> dict[str, float]:

@@ -88,6 +88,12 @@ def code_digest(stage: str, methods: Iterable[str] = ()) -> str:
 
     Raises KeyError for a method that is not in `METHOD_MODULES`.
     """
+    return _code_digest(stage, tuple(methods))
+
+
+@cache
+def _code_digest(stage: str, methods: tuple[str, ...]) -> str:
+    """Made once for all regions and models that ask for the same methods: there may be thousands of jobs."""
     roots = [f"isocortex.stages.{stage}", *(METHOD_MODULES[method] for method in methods)]
     modules = closure(roots)
     folders = {file.parent / "templates" for name in modules if (file := module_file(name))}

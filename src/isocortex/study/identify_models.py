@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from isocortex.errors import StudyError
@@ -23,21 +24,55 @@ def planned_kinds(study: Study) -> Kinds:
     """Kinds of known models in the study's order; {} where nothing is to be identified.
 
     `kinds: default` are seeded families, and every model of the study as a candidate that is never the truth.
-    Raises `StudyError` for an unknown model, an instance twice, and seeds that change nothing.
+    A model of the study that a kind beside `default` names is in that kind alone. Raises `StudyError` for an unknown model, a
+    kind or an instance twice, networks of two kinds that would share weights, and seeds that change nothing.
     """
     asked = study.options.identify_models
     if asked is None:
         return {}
     found: Kinds = {}
-    for name, entry in ({DEFAULT: {}} if asked.kinds == DEFAULT else asked.kinds).items():
-        found |= _default(study) if name == DEFAULT else {name: _instances(study, name, dict(entry))}
+    given = {DEFAULT: {}} if asked.kinds == DEFAULT else asked.kinds
+    own = {name: _instances(study, name, dict(entry)) for name, entry in given.items() if name != DEFAULT}
+    taken = {name for some in own.values() for name, entry in some.items() if entry is None}
+    for name in given:
+        for kind, instances in (_default(study, taken) if name == DEFAULT else {name: own[name]}).items():
+            if kind in found:
+                raise StudyError(
+                    f"identify_models.kinds: found kind {kind!r} twice, of your own and of {DEFAULT}; rename yours"
+                )
+            found[kind] = instances
+    _check_apart(found)
     return found
 
 
-def _default(study: Study) -> Kinds:
+def _check_apart(kinds: Kinds) -> None:
+    """Raise `StudyError` for an instance in two kinds, and for two kinds of one network from one seed."""
+    home: dict[str, str] = {}
+    weights: dict[tuple[Any, ...], str] = {}
+    for kind, instances in kinds.items():
+        for name, entry in instances.items():
+            if home.setdefault(name, kind) != kind:
+                raise StudyError(
+                    f"identify_models.kinds.{kind}: found instance {name!r}, which kind {home[name]!r} has, too; expected each "
+                    "in one kind, because no method could tell these apart; leave it out of one"
+                )
+            if entry is not None and weights.setdefault(_drawn(entry), kind) != kind:
+                raise StudyError(
+                    f"identify_models.kinds.{kind}.seeds: found {_drawn(entry)[-1]}, which kind {weights[_drawn(entry)]!r} of "
+                    "the same network has, too, and with it its weights; expected other seeds; change one"
+                )
+
+
+def _drawn(entry: dict[str, Any]) -> tuple[Any, ...]:
+    """What weights are drawn by: the network, and last the seed."""
+    seed = entry["seed"] if entry.get("weights") == "random" else entry["options"]["seed"]
+    return entry["source"], *(entry.get(key) for key in ("call", "name", "path")), seed
+
+
+def _default(study: Study, taken: Collection[str] = ()) -> Kinds:
     families = {name if name not in study.models else f"{name}-family": entry for name, entry in default_kinds().items()}
     found: Kinds = {name: _instances(study, name, entry) for name, entry in families.items()}
-    return {**found, **{model: {model: None} for model in study.models}}
+    return {**found, **{model: {model: None} for model in study.models if model not in taken}}
 
 
 def _instances(study: Study, name: str, entry: dict[str, Any]) -> dict[str, dict[str, Any] | None]:
@@ -107,7 +142,11 @@ def asked_methods(study: Study, region: str) -> dict[str, dict[str, Any]]:
     asked = study.options.identify_models
     if asked is None:
         return {}
-    offered = {**study.encoders(region), **study.metrics(region)}
+    delays = study.delays(region)
+    encoders = study.encoders(region)
+    if delays:
+        encoders = {name: {**options, "delays": delays} for name, options in encoders.items()}
+    offered = {**encoders, **study.metrics(region)}
     return {name: options for name, options in offered.items() if asked.methods == "all" or name in asked.methods}
 
 
@@ -137,7 +176,7 @@ def check_identify_models(study: Study) -> None:
 
 def _check_methods(study: Study) -> None:
     asked = study.options.identify_models
-    offered = {name for region in study.regions for name in (*study.encoders(region), *study.metrics(region))}
+    offered = {name for region in asked_regions(study) for name in (*study.encoders(region), *study.metrics(region))}
     if asked is not None and asked.methods != "all":
         for name in asked.methods:
             if name not in offered:

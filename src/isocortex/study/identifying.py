@@ -75,6 +75,7 @@ def identify_models(at: Layout) -> Iterator[Job]:
             "methods": methods,
             "plan": {key: getattr(asked, key) for key in ("worlds", "stimuli", "noise", "neuroids", "measurements")},
             "max_units": asked.max_units,
+            "max_neuroids": asked.max_neuroids,
             "seed": seed,
         }
         yield Job("identify_models", inputs, at.identification(region), options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 BUILD = "isocortex.features.seeded:build"
-SIDE = 64  # pixels that images are brought to, so that their size does not matter
+SIDE = 32  # pixels that images are brought to, so that their size does not matter
 SEEDS = (0, 1)
 _ALL = ["conv1", "conv2", "conv3", "conv4"]
 

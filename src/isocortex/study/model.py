@@ -18,6 +18,7 @@ from isocortex.study.identifiers import check_id, check_unique
 from isocortex.study.identify_models import check_identify_models
 from isocortex.study.identify_regions import check_identify_regions
 from isocortex.study.joint import joint_encoders
+from isocortex.study.label_columns import check_labels
 from isocortex.study.model_entries import model_entry
 from isocortex.study.readouts import check_readouts
 from isocortex.study.regions import RegionPlan, atlas_files, plan_regions
@@ -91,7 +92,7 @@ class Study:
             configfile=str(origin) if origin else None,
         )
         _check_primary(study)
-        _check_decoders(study)
+        check_labels(study)
         _check_delays(study)
         check_readouts(study)
         check_confounders(study)
@@ -294,16 +295,3 @@ def _check_delays(study: Study) -> None:
                 f"encode.{next(iter(cleaning))}: found with splits.kind: {study.options.splits.kind}, expected kind: run; "
                 "a run's drift and scale must not be taken from training and test samples together"
             )
-
-
-def _check_decoders(study: Study) -> None:
-    """Columns that a stimulus set is known not to have; of sets that are made, the table alone knows."""
-    for name, decoder in study.decoders().items():
-        for key in ("target", "groups"):
-            for stimuli in study.stimulus_sets:
-                entry = study.dataset.stimuli[stimuli]
-                listed = entry.table or entry.shown
-                named = entry.crossed or next(iter((entry.conditions or {}).values()), None)
-                labels = listed.labels if listed else list(named or ())
-                if decoder[key] is not None and not entry.made and decoder[key] not in labels:
-                    raise unknown(f"decode.{name}.{key}", decoder[key], labels, f"label of the stimulus set {stimuli!r}")

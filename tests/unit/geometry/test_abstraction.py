@@ -8,6 +8,7 @@ import torch
 from sklearn.svm import SVC, LinearSVC
 
 from isocortex.errors import DataError
+from isocortex.geometry import GEOMETRY
 from isocortex.geometry.abstraction import (
     ccgp,
     choose_dichotomies,
@@ -16,6 +17,7 @@ from isocortex.geometry.abstraction import (
     parallelism_score,
 )
 from isocortex.geometry.alignment import input_alignment, label_alignment
+from isocortex.geometry.diffusion import diffusion_information
 from isocortex.geometry.machine import squared_hinge
 
 
@@ -42,6 +44,32 @@ def test_the_score_is_the_best_mean_cosine(m):
     a, b = rng.normal(size=(2, m, 6))
     assert parallelism_score(a, b) == pytest.approx(naive_score(a, b))
     assert parallelism_score(torch.as_tensor(b), torch.as_tensor(a)) == pytest.approx(naive_score(a, b))
+
+
+def test_what_classes_are_called_changes_no_draw():
+    x, member, _ = cube(np.random.default_rng(9), noise=1.0)
+    member = member % 3  # of unequal sizes
+    names = np.array(["b", "c", "a"])[member]
+    assert diffusion_information(x, names, draws=1) == pytest.approx(diffusion_information(x, member, draws=1), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["parallelism", "ccgp"])
+def test_a_subset_has_the_dichotomies_of_all_stimuli(name):
+    x, member, _ = cube(np.random.default_rng(8), noise=1.0)
+    options = {"dichotomies": 3, "per_side": 2}
+    chosen = choose_dichotomies(8, 3, 2, 1)
+    lost = next(c for c in range(8) if 0 < sum(c in (*a, *b) for a, b in chosen) < 3)
+    masks = np.stack([member != lost, np.ones(80)]).astype(float)
+    found = GEOMETRY[name].evaluate_subsets(x, masks, member, options, 1)
+    own = []
+    for a, b in (pair for pair in chosen if lost not in (*pair[0], *pair[1])):
+        if name == "parallelism":
+            own.append(naive_score(*([x[member == c].mean(0) for c in side] for side in (a, b))))
+        else:
+            rows = member != lost
+            own.append(condition_generalisation(x[rows], member[rows], a, b, held_out=4))
+    assert found[0] == pytest.approx(max(own))
+    assert found[1] == pytest.approx({"parallelism": parallelism, "ccgp": ccgp}[name](x, member, seed=1, **options))
 
 
 def test_corners_of_a_cube_are_parallel_along_its_axes():

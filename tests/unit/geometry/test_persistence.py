@@ -77,6 +77,12 @@ def test_clusters_merge_where_single_linkage_says():
     assert persistence_h0(x, summary="maximum", scale="none") == pytest.approx(merged.max())
 
 
+def test_equal_stimuli_merge_at_0_and_change_no_other_merger():
+    x = np.array([[0.0, 0], [5, 0], [0, 0], [5, 0], [0, 2]])
+    assert intervals(squareform(pdist(x)), 0).tolist() == [[0, 5], [0, 2]]
+    assert persistence_h0(x, summary="total", scale="none") == pytest.approx(linkage(x, "single")[:, 2].sum())
+
+
 def test_a_line_has_no_loop_and_equal_stimuli_no_distance():
     line = np.arange(8.0)[:, None]
     assert intervals(squareform(pdist(line))).shape == (0, 2)

@@ -9,7 +9,7 @@ import torch
 from isocortex.errors import DataError
 from isocortex.geometry.crossvalidated import crossvalidated_spectrum, half_means, participation_ratio_cv
 from isocortex.geometry.dimensionality import participation_ratio
-from isocortex.geometry.unbiased import participation_ratio_corrected, participation_ratio_corrected_of_subsets
+from isocortex.geometry.unbiased import participation_ratio_corrected, participation_ratio_corrected_of_subsets, ratio
 
 
 def naive_traces(a, b):
@@ -23,6 +23,14 @@ def naive_traces(a, b):
 
 def naive_single(x):
     return sum(naive_traces(unit[:, None], unit[:, None])[0] for unit in x.T)
+
+
+def test_fewer_dimensions_than_one_are_no_value_and_one_is_one():
+    line = np.arange(9.0)[:, None] * np.array([1.0, 2.0, -1.0])
+    assert participation_ratio_corrected(line) == pytest.approx(1, abs=1e-12)
+    assert participation_ratio_corrected(line) >= 1
+    squared, power = (torch.tensor([2.0, 0.9, 3.0, -1.0, 1 - 1e-13]), torch.ones(5))
+    assert ratio(squared.double(), power.double()).tolist() == pytest.approx([2, np.nan, 3, np.nan, 1], nan_ok=True)
 
 
 def test_the_traces_are_the_means_over_quadruples():

@@ -99,3 +99,9 @@ def test_missing_scores_are_the_lowest_of_their_world() -> None:
     assert np.array_equal(calibrate(holed, truth, groups).stated, calibrate(lowest, truth, groups).stated)
     holed[7] = np.nan
     assert np.allclose(calibrate(holed, truth, groups).stated[7], 1 / 3)
+
+
+def test_no_worlds_have_no_probabilities() -> None:
+    found = calibrate(np.empty((0, 3)), np.empty(0, dtype=int), [])
+    assert np.isnan(found.ece)
+    assert found.stated.shape == (0, 3)

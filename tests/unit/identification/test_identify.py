@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from isocortex.errors import DataError
-from isocortex.identification import Identified, Known, Plan, RegionNoise, identify_models, region_noise
+from isocortex.identification import Identified, Known, Plan, Point, RegionNoise, by_kind, identify_models, region_noise
+from isocortex.identification.identify import bytes_of, method_of
+from isocortex.identification.worlds import Simulator, drawn_truths
 
 METHODS: dict[str, dict[str, Any]] = {"rsa": {}, "ridge": {}, "shape": {}, "ricci": {"shares": (0.2,)}, "pls": {}}
 PLAN = Plan(worlds=48, stimuli=(0.5,), noise=(0.0, float("inf")), neuroids=(0.5, 1.0))
@@ -48,7 +51,8 @@ def test_without_noise_nearly_all_are_named_and_of_noise_alone_as_many_as_by_cha
     assert (clean.sweep_rate.sel({"method": ["rsa", "ridge"]}) > 0.9).all()
     assert (pure.sweep_low < 0.25).all()
     assert (pure.sweep_high > 0.25).all()
-    assert float(table.chance) == 0.25
+    # Of four kinds three can be the truth.
+    assert float(table.chance) == pytest.approx(1 / 3)
 
 
 def test_every_number_of_the_dataset_follows_from_the_scores(table: xr.Dataset, found: Identified) -> None:
@@ -127,8 +131,9 @@ def test_a_region_without_signal_gives_no_score_or_chance(known: list[Known], re
     made = identify_models(known, silent, {"rsa": {}, "ridge": {}}, Plan(48, (), (0.0,), ())).to_dataset()
     assert (made.rate_low < 0.25).all()
     assert set(made.verdict.values) == {"cannot tell"}
-    # Without noise either, all responses are the same: all candidates tie.
-    assert np.allclose(made.sweep_rate, 0.25)
+    # Without noise either, all responses are the same: no world has a score.
+    assert np.isnan(made.sweep_rate).all()
+    assert (made.sweep_n == 0).all()
 
 
 def test_no_method_leaves_an_empty_dataset(known: list[Known], region: RegionNoise) -> None:
@@ -142,3 +147,58 @@ def test_unknown_measurements_are_refused(known: list[Known], region: RegionNois
         identify_models(known, region, {}, Plan(measurements=()))
     with pytest.raises(DataError, match="found measurements units, spikes, expected some of units, voxels, nonlinear"):
         identify_models(known, region, {}, Plan(measurements=("units", "spikes")))
+
+
+def test_noise_alone_is_asked_of_all_but_dear_methods(table: xr.Dataset) -> None:
+    assert list(table.alone_n.values) == [12, 12, 0, 0]
+    assert np.isnan(table.alone_rate.values[2:]).all()
+    assert (table.alone_low[:2] < 1 / 3).all()
+    assert "alone" not in table.axis.values
+
+
+def test_what_is_fitted_to_worlds_does_not_depend_on_how_many_are_held(
+    known: list[Known], region: RegionNoise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan(12, (0.5,), (0.0,), (0.25,))
+    whole = identify_models(known, region, {"stochastic_shape": {}}, plan).outcomes["stochastic_shape"]
+    monkeypatch.setattr("isocortex.identification.identify.STEP_BYTES", 1)
+    monkeypatch.setattr("isocortex.identification.identify.KEEP_BYTES", 0)
+    again = identify_models(known, region, {"stochastic_shape": {}}, plan).outcomes["stochastic_shape"]
+    for first, second in zip(whole, again, strict=True):
+        assert np.allclose(first.scores, second.scores, rtol=0, atol=1e-12, equal_nan=True)
+    # A point is as if it were alone: no fit of another is left over.
+    quiet = Plan(8, (), (0.0,), ())
+    monkeypatch.undo()
+    fewer = identify_models(known, region, {"stochastic_shape": {}}, quiet).outcomes["stochastic_shape"]
+    direct = _direct(known, region, quiet, noise=0.0)
+    assert np.allclose(fewer[1].scores[0], direct, atol=1e-10)
+
+
+def _direct(known: list[Known], region: RegionNoise, plan: Plan, noise: float) -> np.ndarray:
+    """Scores of the first world by a method made for its point and nothing else."""
+    kinds = by_kind(known)
+    simulator = Simulator(kinds, region, plan, drawn_truths(kinds, plan))
+    point = Point("noise", noise, 48, noise, 12, 1)
+    (block,) = simulator.blocks(point)
+    worlds = [simulator.response(0, point, block.rows)]
+    method = method_of("stochastic_shape", {}, torch.device("cpu"))
+    scorer = method.made(block.thinned(method.most)).fitted(worlds)
+    found = [
+        scorer.candidate([x[block.rows] for x in kinds.members[kind][instance].layers.values()])
+        for kind, instance in enumerate(simulator.truths[0].stands)
+    ]
+    return np.array([scorer.scored(one, scorer.responses(worlds), np.array([0]))[0] for one in found])
+
+
+def test_what_is_kept_is_measured() -> None:
+    x = np.zeros((10, 3))
+    assert bytes_of([x, (x, {"y": torch.zeros(7, dtype=torch.float64)})]) == 240 + 56
+    assert bytes_of(Known("k", "i", {"a": x, "b": np.zeros(2, dtype=np.float32)})) == 248
+
+
+def test_what_a_method_departs_in_is_told_and_delays_are_refused(known: list[Known], region: RegionNoise) -> None:
+    methods: dict[str, dict[str, Any]] = {"rsa": {}, "ridge": {"alphas": [1.0]}, "ridge:delayed": {"delays": [1, 2]}}
+    made = identify_models(known, region, methods, Plan(4, (), (), ()))
+    assert list(made.notes) == ["ridge"]
+    assert "its 4 folds of stimuli are its own, penalties are those of the study" in made.notes["ridge"]
+    assert made.skipped == {"ridge:delayed": "identification: ridge:delayed: features with delays are not simulated"}

@@ -80,3 +80,26 @@ def test_constant_neuroids_do_not_count_and_none_gives_nothing(models: Callable[
     assert np.isnan(found[2])
     # The layer is chosen by the neuroids that count, so that the rest are scored as if alone.
     assert found[1] == pytest.approx(scorer.scored(layers, scorer.responses(some), np.arange(1))[0], abs=1e-5)
+
+
+def test_penalties_that_are_given_are_the_ones_that_are_tried(models: Callable[..., list[Known]], noise: RegionNoise) -> None:
+    block, worlds = _worlds(models(), noise)
+    layers = [x.astype(float) for x in models()[2].layers.values()]
+    found = []
+    for alphas in ([1e-3], [1e3], [1e-3, 1e3]):
+        scorer = Ridge({"folds": 3, "precision": "float64", "alphas": alphas}, block, torch.device("cpu"))
+        found.append(scorer.scored(scorer.candidate(layers[:1]), scorer.responses(worlds), np.arange(4)))
+    expected = [_with_penalty(layers[0], block, world, 1e3) for world in worlds]
+    assert np.allclose(found[1], expected, atol=1e-9)
+    assert not np.allclose(found[0], found[1], atol=1e-3)
+
+
+def _with_penalty(x: np.ndarray, block: Block, world: Response, alpha: float) -> float:
+    fisher = []
+    for train, test in block.folds(3):
+        mean, spread = x[train].mean(0), x[train].std(0)
+        a, b = (np.nan_to_num((x[part] - mean) / np.where(spread > 0, spread, np.inf)) for part in (train, test))
+        y = world.patterns[train] - world.patterns[train].mean(0)
+        predicted = b @ np.linalg.solve(a.T @ a + alpha * np.eye(a.shape[1]), a.T @ y)
+        fisher.append([np.arctanh(np.corrcoef(predicted[:, v], world.patterns[test, v])[0, 1]) for v in range(y.shape[1])])
+    return float(np.sort(np.tanh(np.mean(fisher, axis=0))[world.kept])[(world.kept.sum() - 1) // 2])

@@ -12,7 +12,8 @@ import torch
 from isocortex.errors import DataError
 from isocortex.identification import Known, Plan, Point, RegionNoise, by_kind
 from isocortex.identification.identify import method_of
-from isocortex.identification.scorers import cross_fitted
+from isocortex.identification.levels import LEVELS
+from isocortex.identification.scorers import cross_fitted, world_rdm
 from isocortex.identification.worlds import Block, Response, Simulator, drawn_truths
 from isocortex.similarity.comparators import compare_rdms
 from isocortex.similarity.metrics import METRICS
@@ -123,3 +124,17 @@ def test_methods_that_cannot_be_asked_say_why(name: str, options: dict[str, str]
     with pytest.raises(DataError) as found:
         method_of(name, options, CPU)
     assert str(found.value) == message
+
+
+def test_what_sees_trials_takes_their_mean_for_everything(models: Callable[..., list[Known]], noise: RegionNoise) -> None:
+    _, worlds = _worlds(models(), RegionNoise(noise.signal_sd, noise.residuals, noise.dof, 1.4, 48, noise.mean))
+    world = worlds[0]
+    mean = world.trials.mean(axis=1)
+    assert not np.allclose(mean, world.patterns)
+    settings = {"rdm": "correlation", "noise": "none", "splits": 1}
+    found = world_rdm(world, settings, CPU, of_trials=True)
+    assert np.allclose(found, brain_rdm(mean, "correlation"), atol=1e-12)
+    assert np.allclose(world_rdm(world, settings, CPU), brain_rdm(world.patterns, "correlation"), atol=1e-12)
+    upper = np.triu_indices(48, 1)
+    halved = LEVELS["halves"].world(world, settings, CPU)
+    assert np.allclose(np.asarray(halved.whole)[upper], found, atol=1e-12)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from isocortex.identification import Known, Plan, Point, RegionNoise, by_kind, region_noise
-from isocortex.identification.worlds import Block, Simulator, drawn_truths
+from isocortex.identification.worlds import Block, Simulator, drawn_truths, in_turn
 
 OWN = Point("measured", 1.0, 48, 1.0, 10, 12)
 
@@ -120,3 +120,44 @@ def test_halves_and_folds_part_the_stimuli() -> None:
     assert set(fewer.rows) < set(block.rows)
     assert block.thinned(21) is block
     assert block.thinned(None) is block
+
+
+@pytest.mark.parametrize(("truths", "measurements"), [(8, 3), (8, 2), (8, 4), (6, 3), (5, 1), (3, 3)], ids=str)
+def test_every_kind_meets_every_measurement_and_set_of_stimuli_as_often(truths: int, measurements: int) -> None:
+    n = 2 * truths * measurements
+    met = [(number % truths, *in_turn(number, truths, measurements)) for number in range(n)]
+    assert set(Counter(met).values()) == {1}
+    assert len(set(met)) == n
+    # A quarter of 200 worlds is enough for about as many of each.
+    some = Counter((number % truths, in_turn(number, truths, measurements)[0]) for number in range(50))
+    least = 50 // truths // measurements
+    assert all(least <= some[k, m] <= least + 2 for k in range(truths) for m in range(measurements))
+
+
+def test_worlds_of_eight_kinds_are_not_measured_by_kind(models: Callable[..., list[Known]], noise: RegionNoise) -> None:
+    kinds = by_kind(models(kinds=8))
+    truths = drawn_truths(kinds, Plan(worlds=48))
+    assert set(Counter((t.kind, t.measurement, t.subset) for t in truths).values()) == {1}
+    simulator = Simulator(kinds, noise, Plan(worlds=48), truths)
+    parts = [simulator.worlds_on(k, _at(stimuli=20)) for k in (0, 1)]
+    assert sorted(np.concatenate(parts)) == list(range(12))
+    assert all(truths[w].subset == k for k, part in enumerate(parts) for w in part)
+    assert list(simulator.worlds_on(0, _at())) == list(range(12))
+
+
+@pytest.mark.parametrize("repeats", [1.11, 1.5, 2.4, 3.0], ids=str)
+def test_trials_share_no_noise_whatever_the_number_of_repeats(repeats: float, models: Callable[..., list[Known]]) -> None:
+    n, v = 2000, 10
+    rng = np.random.default_rng(0)
+    whole = region_noise(rng.standard_normal((n, 2, v)))
+    noise = RegionNoise(np.ones(v), whole.residuals, whole.dof, repeats, n)
+    simulator = _simulator(models(n=n), noise)
+    only = simulator.response(0, _at(np.inf, v, n), simulator.stimuli)
+    r = np.corrcoef(only.trials[:, 0].ravel(), only.trials[:, 1].ravel())[0, 1]
+    # The standard error of a correlation of 20 000 pairs is 0.007.
+    assert abs(r) < 4 * 0.0071
+    assert np.allclose(only.trials.std(axis=0), whole.noise_sd, rtol=0.1)
+    # Another noise is but added: the signal is that of the mean responses.
+    seen, clean = (simulator.response(0, _at(level, v, n), simulator.stimuli) for level in (1.0, 0.0))
+    assert np.allclose(seen.mean_of_trials - clean.patterns, only.mean_of_trials, atol=1e-10)
+    assert np.allclose(seen.mean_of_trials, seen.patterns, atol=1e-10) == (repeats == 3.0)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from isocortex.inference.agreement import agreement, predicted
+from isocortex.inference.agreement import agreement, told
 from isocortex.inference.rows import new_row
 
 MODELS = [f"m{k}" for k in range(8)]
@@ -70,6 +70,28 @@ def test_a_method_that_ranks_nothing_has_none():
     assert agreement([*rows_of("rsa", scores), *rows_of("cka", np.ones((8, 3)))], {}, "V4") == []
 
 
+def test_a_draw_that_one_model_lacks_is_left_out_of_all():
+    scores = np.arange(24.0).reshape(8, 3)
+    rows = [*rows_of("rsa", scores), *rows_of("cka", scores)]
+    noise = 6 * np.random.default_rng(4).normal(size=(8, 50))
+    drawn = {m: dict(zip(MODELS, scores.max(1)[:, None] + noise, strict=True)) for m in ("rsa", "cka")}
+    # Both methods draw alike, so that every draw has τ = 1 as long as their rows stay beside each other.
+    drawn["cka"] = {**drawn["cka"], "m3": np.where(np.arange(50) == 10, np.nan, drawn["cka"]["m3"])}
+    drawn["rsa"] = {**drawn["rsa"], "m5": np.where(np.arange(50) == 30, np.nan, drawn["rsa"]["m5"])}
+    row = pair(agreement(rows, drawn, "V4"), "rsa", "cka")
+    assert [row["low"], row["high"], row["n_draws"]] == pytest.approx([1.0, 1.0, 48])
+
+
+def test_a_method_like_no_other_is_not_taken_for_its_own_sake():
+    rng = np.random.default_rng(5)
+    one = rng.normal(size=(8, 3))
+    rows = [row for k in range(4) for row in rows_of(f"one{k}", one + 0.02 * rng.normal(size=one.shape))]
+    rows += [row for k in range(3) for row in rows_of(f"odd{k}", rng.normal(size=one.shape))]
+    few = [row for row in agreement(rows, {}, "V4") if row["kind"] == "few"]
+    assert [row["method_a"][:3] for row in few] == ["one"]
+    assert few[0]["value"] < 4 / 7
+
+
 def test_draws_widen_what_they_leave_open():
     scores = np.arange(24.0).reshape(8, 3)
     rows = [*rows_of("rsa", scores), *rows_of("cka", scores)]
@@ -110,4 +132,4 @@ def test_prediction_is_least_squares_that_leaves_a_model_out():
         slope = np.polyfit(train[:, 0], train[:, 1:], 1)
         left = left + ((test[:, 1:] - (slope[1] + np.outer(test[:, 0], slope[0]))) ** 2).sum(0)
         total = total + ((test[:, 1:] - train[:, 1:].mean(0)) ** 2).sum(0)
-    assert predicted(table, [0], groups) == pytest.approx(np.mean(1 - left / total))
+    assert told(table, [0], groups) == pytest.approx([1.0, *(1 - left / total)])

@@ -22,6 +22,8 @@ from isocortex.reporting.formatting import THIN
 from isocortex.reporting.identified_models import (
     CAN,
     CANNOT,
+    FEW,
+    LIMITS,
     SOME,
     IdentifiedModels,
     identified_table,
@@ -46,7 +48,7 @@ def page(data: xarray.Dataset | None) -> str:
 
 
 def test_verdicts_are_those_that_are_computed() -> None:
-    assert (CAN, SOME, CANNOT) == VERDICTS
+    assert (CAN, SOME, CANNOT, FEW) == VERDICTS
 
 
 def test_the_sentence_is_the_verdict_of_the_primary_method() -> None:
@@ -54,11 +56,11 @@ def test_the_sentence_is_the_verdict_of_the_primary_method() -> None:
     low, high = (float(identification()[name][0]) for name in ("rate_low", "rate_high"))
     assert said == (
         f"At this region's noise, Ridge encoding names the right one of 4 models in 80 % [{100 * low:.0f}, {100 * high:.0f}] "
-        "of worlds (chance 25 %); RSA (60 %) can, too; Ricci curvature (20 %) cannot tell them apart on these data."
+        "of worlds (chance 33 %); RSA (60 %) can, too; Ricci curvature (20 %) cannot tell them apart on these data."
     )
     other = found("ricci").sentence().replace(THIN, " ")
     assert other.startswith("At this region's noise, Ricci curvature cannot tell 4 models apart: it is right in 20 % [")
-    assert other.endswith("of worlds (chance 25 %); Ridge encoding (80 %) and RSA (60 %) can.")
+    assert other.endswith("of worlds (chance 33 %); Ridge encoding (80 %) and RSA (60 %) can.")
 
 
 def test_methods_stand_in_order_the_primary_one_first() -> None:
@@ -98,11 +100,12 @@ def test_every_number_of_the_table() -> None:
     assert first[1].value == 0.8
     assert first[2].text == share_interval(data["rate_low"][0], data["rate_high"][0])
     assert first[3].text == "120"
-    for column, name in ((4, "mean_rank"), (5, "margin_z"), (6, "index"), (7, "ece"), (8, "ece_expected"), (9, "rate_itself")):
+    assert first[4].text == IdentifiedModels(data, "ridge").alone("ridge")
+    for column, name in enumerate(("alone_rate", "mean_rank", "margin_z", "index", "ece", "ece_expected", "rate_itself"), 4):
         assert first[column].value == float(data[name][0])
-    assert first[10].text == CAN
+    assert first[11].text == CAN
     assert last.kind == "aside"
-    assert last.cells[10].text == CANNOT
+    assert last.cells[11].text == CANNOT
     assert len(table.columns) == len(first)
     by = subject_table(IdentifiedModels(data, "ridge"))
     assert by is not None
@@ -156,13 +159,50 @@ def test_the_section_stands_on_the_page_and_escapes() -> None:
 def test_the_text_is_aligned() -> None:
     text = verdicts_text(identification(refused={"S3": "no repeats"}), "V4", "ridge")
     lines = text.splitlines()
-    assert lines[0] == (
-        "V4: 4 kinds of model, 40 stimuli, 12 neuroids, 4.0 repeats, reliability 0.61; a guess is right in 25 %"
-    )
-    assert lines[1].split() == ["method", "right", "95", "%", "interval", "mean", "rank", "verdict"]
+    assert lines[0] == ("V4: 4 candidates, 40 stimuli, 12 neuroids, 4.0 repeats, reliability 0.61; a guess is right in 33 %")
+    assert lines[1].split() == ["method", "right", "95", "%", "interval", "on", "noise", "alone", "mean", "rank", "verdict"]
     ends = [line.index("%") for line in lines[2:5]]
     assert len(set(ends)) == 1
     assert lines[2].startswith("  Ridge encoding    80 %")
     assert lines[4].endswith("cannot tell")
-    assert lines[5] == "  left out: S3, no repeats"
+    assert lines[5] == "  not asked: Partial least squares, pls: too slow"
+    assert lines[6] == "  left out: S3, no repeats"
     assert verdicts_text(nothing(), "V4").startswith("V4: Whether the right model would be known cannot be said (no repeats")
+
+
+def test_chance_noise_alone_and_limits_are_told() -> None:
+    one = found()
+    notes = " ".join(one.notes()).replace(THIN, " ")
+    assert one.chance == 1 / 3  # of four candidates three can be the truth
+    assert f"On noise alone, right in: Ridge encoding {one.alone('ridge')}".replace(THIN, " ") in notes
+    assert "chance is 33 %" in notes
+    assert LIMITS in one.notes()
+    assert "upper limit for real models" in LIMITS
+    assert "holds these networks and stimuli fixed" in LIMITS
+
+
+def test_too_few_worlds_are_a_verdict() -> None:
+    data = identification()
+    few = IdentifiedModels(data.assign(verdict=("method", [FEW, FEW, CANNOT])), "ridge")
+    assert "Ridge encoding was asked in too few worlds to say whether it tells 4 models apart" in few.sentence()
+    assert "; RSA (60" in few.sentence()
+    with plain_style():
+        assert FEW in rates_figure(few).svg
+
+
+def test_what_was_left_out_is_noted() -> None:
+    data = identification()
+    data["sweep_n"][1, 0], data["sweep_rate"][1, 0] = 0, np.nan
+    data["without_score"][0] = 3
+    data = data.assign_attrs(
+        dropped='["stimuli: 0.1: found 4 stimuli"]', method_notes='{"ridge": "other folds"}', all_neuroids=80
+    )
+    one = IdentifiedModels(data, "ridge")
+    notes = " ".join(one.notes())
+    assert "Left out: stimuli: 0.1: found 4 stimuli." in notes
+    assert "Ridge encoding here: other folds." in notes
+    assert "Of 80 neuroids 12 were drawn at random." in notes
+    assert "Ridge encoding has no score in 3 worlds, which do not count" in notes
+    assert "RSA has no score at all at stimuli 0.5: the responses have too little in them." in notes
+    with plain_style():
+        assert sweeps_figure(one) is not None

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from regions import Plan, make_region, verdict_of
 
+from isocortex.reporting import pages
 from isocortex.reporting.pages import index_page, region_page
 from isocortex.reporting.study import Study
 
@@ -48,6 +49,17 @@ def test_labels_are_text_wherever_they_stand(render, read):
     assert "img" not in hostile.tags
     assert hostile.handlers == []
     assert "{{ 7*7 }}" in "".join(hostile.text)
+
+
+def test_of_many_methods_only_the_first_is_unfolded(render, read, monkeypatch):
+    assert "folded" not in render()
+    monkeypatch.setattr(pages, "MANY", 1)
+    html = render()
+    first, second = html.split('id="method-rsa"')
+    assert 'class="folded"' not in first
+    assert second.count('class="folded"') == 1
+    assert figures(html) == FIGURES
+    read(html)
 
 
 def test_the_same_region_gives_the_same_bytes(render):

@@ -41,7 +41,7 @@ def correlations(x, y):
 
 def matched_by_hand(c, judged):
     best = max(itertools.permutations(range(c.shape[1]), c.shape[0]), key=lambda js: sum(c[i, j] for i, j in enumerate(js)))
-    return np.mean([judged[i, j] for i, j in enumerate(best)])
+    return np.sum([judged[i, j] for i, j in enumerate(best)]) / c.shape[1]
 
 
 def buddies_by_hand(c, judged):
@@ -188,7 +188,7 @@ def test_lists_are_compared_pair_by_pair(name):
     second = [method.of(np.random.default_rng(9 + k).normal(size=(20, 4)), np.arange(20)) for k in range(2)]
     found = method.compare(first, second)
     assert found == pytest.approx(np.array([[method.compare([a], [b])[0, 0] for b in second] for a in first]), abs=1e-12)
-    assert (len(first[0]), method.permuting) == (20, "costly")
+    assert (len(first[0]), method.permuting) == (20, METRICS[name].cost)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -218,3 +218,33 @@ def test_no_pair_of_buddies_is_0_and_the_number_of_groups_is_an_option():
     assert value("many_to_many", x, y, groups=2) != value("many_to_many", x, y, groups=4)
     assert value("best_buddies", x, y, top=3) != value("best_buddies", x, y)
     assert value("one_to_many", x, y, active=1) != value("one_to_many", x, y, active=5)
+
+
+def test_a_narrow_layer_is_not_preferred_for_having_few_units_to_match():
+    """Two of the region's own twenty neuroids are no better than all of them with noise; the wide layer loses nothing."""
+    rng = np.random.default_rng(8)
+    y = rng.normal(size=(400, 20))
+    wide = np.c_[0.8 * y + 0.6 * rng.normal(size=y.shape), rng.normal(size=(400, 10))]
+    assert value("one_to_one", y[:, :2], y) == pytest.approx(2 / 20, abs=1e-9)
+    assert value("one_to_one", wide, y) == pytest.approx(0.8, abs=0.02)
+    assert value("one_to_one", y, y[:, :2]) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_one_neuroid_that_is_badly_fitted_does_not_decide_one_to_many():
+    """By a unit each; the outlier is a neuroid that one half predicts with a slope that fails by far on the other."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(60, 6))
+    y = 0.8 * x + 0.6 * rng.normal(size=x.shape)
+    fits = []
+    for a, b in halves(60):
+        r = correlations(x[a], y[a])
+        best = np.abs(r).argmax(axis=0)
+        slope = [np.cov(x[a][:, i], y[a][:, j])[0, 1] / x[a][:, i].var(ddof=1) for j, i in enumerate(best)]
+        predicted = y[a].mean(0) + slope * (x[b][:, best] - x[a][:, best].mean(0))
+        fits.append(1 - ((y[b] - predicted) ** 2).sum(0) / ((y[b] - y[a].mean(0)) ** 2).sum(0))
+    assert value("one_to_many", x, y, active=1) == pytest.approx(np.mean(np.median(fits, axis=1)), abs=1e-9)
+    first, second = next(iter(halvings(60)))
+    wild = y[:, 0].copy()
+    wild[first], wild[second] = 100 * x[first, 0], -x[second, 0]  # a neuroid that turns round between the halves
+    spoilt = np.c_[y, wild]
+    assert value("one_to_many", x, spoilt, active=1) > 0.4

@@ -1,54 +1,15 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
-from cell_inputs import common_options, stimulus_ids, subject_patterns, subject_rdm, write_brain
+from cell_inputs import stimulus_ids, subject_patterns, subject_rdm
+from region_descriptions import RATIO, data_of, described, low_dimensional, of_classes, ran, table_of
 
 from isocortex.errors import DataError
 from isocortex.geometry import GEOMETRY, participation_ratio
 from isocortex.geometry.nulls import shuffle_units
 from isocortex.inference.half_repeats import repeat_halves
 from isocortex.inference.resampling import subsamples
-from isocortex.inference.rows import rows_from_json
-from isocortex.stages import geometry
-from isocortex.storage.tables import read_netcdf, write_parquet
-
-RATIO = {"participation_ratio": {}}
-
-
-def ran(tmp_path, subjects, descriptors, tables=None, sets=None, **inference):
-    brain = write_brain(tmp_path / "brain.nc", subjects)
-    named = sets or dict.fromkeys(subjects, "all")
-    options = {**common_options(named, model="", **inference), "descriptors": descriptors}
-    inputs = {"brain": str(brain)}
-    for name, table in (tables or {}).items():
-        write_parquet(table, tmp_path / f"{name}.parquet")
-        inputs.setdefault("stimuli", {})[name] = str(tmp_path / f"{name}.parquet")
-    geometry.run({"inputs": inputs, "output": str(tmp_path / "g.nc"), "options": options}, "cpu")
-    data = read_netcdf(tmp_path / "g.nc")
-    return data, {(row["method"], row["subject"]): row for row in rows_from_json(data.attrs["rows"])}
-
-
-def described(tmp_path, subjects):
-    data, rows = ran(tmp_path, subjects, RATIO)
-    return data, {subject: row for (_, subject), row in rows.items()}
-
-
-def table_of(ids, **labels):
-    fixed = {"stimulus_id": ids, "digest": "", "near": "", "path": "", "row": -1, "caption": ""}
-    return pd.DataFrame({**fixed, **labels})
-
-
-def of_classes(rng, classes, p=20, repeats=3):
-    """Trials of stimuli whose means lie with their classes."""
-    centres = 3 * rng.normal(size=(6, p))
-    return centres[classes][:, None] + rng.normal(size=(len(classes), repeats, p))
-
-
-def low_dimensional(rng, repeats, n=30, p=20):
-    signal = rng.normal(size=(n, 3)) @ rng.normal(size=(3, p))
-    return signal[:, None] + 0.5 * rng.normal(size=(n, repeats, p))
 
 
 def test_a_low_dimensional_region_lies_below_its_shuffled_units(tmp_path):
@@ -106,10 +67,6 @@ def test_numbers_are_those_of_the_definition(tmp_path):
     pairs = np.array([[of.evaluate(half, options=options) for half in pair] for pair in halves])
     assert row["ceiling_high"] == pytest.approx(np.median(pairs.min(1) / pairs.max(1)))
     assert row["null_kind"] == "matched_spectrum_gaussian"
-
-
-def data_of(trials):
-    return np.nanmean(trials, axis=1).astype(np.float32).astype(np.float64)
 
 
 def test_the_null_has_the_variances_of_the_units_and_not_their_correlations(tmp_path):

@@ -89,6 +89,17 @@ def test_what_needs_repeats_or_labels_is_refused_and_the_rest_is_there(tmp_path)
     assert "no null" in rows["participation_ratio", "late"]["note"]
 
 
+def test_units_that_are_a_sample_are_of_regions_only(tmp_path):
+    layers, _ = features(np.random.default_rng(6))
+    data, rows = ran(tmp_path, layers, {"participation_ratio_corrected": {"units": "sampled"}})
+    assert rows == {}
+    assert json.loads(data.attrs["refused"]) == {
+        "participation_ratio_corrected": "units: sampled minds rotations of units, and layers are known up to one"
+    }
+    _, rows = ran(tmp_path, layers, {"participation_ratio_corrected": {"units": "fixed"}})
+    assert len(rows) == 2
+
+
 def test_a_layer_that_a_descriptor_refuses_is_named(tmp_path):
     layers, _ = features(np.random.default_rng(3))
     data, rows = ran(tmp_path, {**layers, "dead": np.ones((28, 5))}, {"two_nn": {}})

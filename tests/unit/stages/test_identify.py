@@ -28,7 +28,7 @@ STUDY: dict[str, Any] = {
     },
     "regions": {"V1": {"label": "first area"}, "V4": {}},
     "models": {"gabor": {"source": "gabor"}},
-    "identify_models": {"kinds": {"a": SEEDED, "b": SEEDED}},
+    "identify_models": {"kinds": {"a": SEEDED, "b": {**SEEDED, "seeds": [2, 3]}}},
 }
 
 
@@ -104,3 +104,10 @@ def test_a_workflow_in_the_working_directory_serves_a_package_elsewhere(
         identify.snakefile()
     (tmp_path / "Snakefile").write_text("")
     assert identify.snakefile() == Path("Snakefile")
+
+
+def test_no_region_with_a_method_is_told(study: str, asked: list[list[str]], tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(identify, "_targets", lambda *_: {})
+    with pytest.raises(StudyError, match=r"s\.yaml: found no region that identify_models can ask anything of, expected a"):
+        identify.identify(study)
+    assert not asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 import xarray as xr
 from cell_inputs import stimulus_ids, subject_patterns, write_brain
 
-from isocortex.errors import DataError
-from isocortex.identification import Plan, identify_models, region_noise
+from isocortex.identification import Identified, Known, Plan, identify_models, region_noise
 from isocortex.stages import identify_models as stage
 from isocortex.stages.compare_inputs import Subject, subject_trials
+from isocortex.stages.identified_subjects import merged
 from isocortex.stages.known_layers import known_dataset, read_known
 from isocortex.storage.store import StoreWriter
 from isocortex.storage.tables import read_netcdf, write_netcdf
@@ -57,7 +58,7 @@ def spec_of(folder: Path, subjects: dict[str, np.ndarray], **options: Any) -> di
         "region": "A", "study": "small", "subjects": dict.fromkeys(subjects, "all"), "kinds": kinds, "layers": {"mine": None},
         "methods": {"ridge": {}, "rsa": {}},
         "plan": {"worlds": 24, "stimuli": [0.5, 1], "noise": [0, 1], "neuroids": [1], "measurements": ["units", "voxels"]},
-        "max_units": 500, "seed": 5,
+        "max_units": 500, "max_neuroids": 500, "seed": 5,
     }  # fmt: skip
     brain = write_brain(folder / "brain.nc", {name: subject_patterns(x, ids[: len(x)]) for name, x in subjects.items()})
     features = {"mine": {"all": write_features(folder / "mine.json", layers_of("mine", 0), ids)}}
@@ -84,7 +85,7 @@ def test_kinds_that_differ_are_told_apart(made: xr.Dataset) -> None:
     assert made["method"].values.tolist() == ["ridge", "rsa"]
     assert made["kind"].values.tolist() == [*KINDS, "mine"]
     assert made["truth"].values.tolist() == list(KINDS)
-    assert float(made["chance"]) == pytest.approx(1 / 5)
+    assert float(made["chance"]) == pytest.approx(1 / 4)
     assert (made["rate"] > 0.8).all()
     assert made["n_worlds"].values.tolist() == [24, 24]
     assert json.loads(made.attrs["kinds"])["mine"] == ["mine"]
@@ -150,7 +151,61 @@ def test_a_method_that_cannot_be_asked_says_why(tmp_path: Path) -> None:
     assert "no fast form" in json.loads(found.attrs["skipped"])["pls"]
 
 
-def test_too_few_stimuli_are_told_with_their_place(tmp_path: Path) -> None:
-    plan = {"worlds": 8, "stimuli": [0.1], "noise": [1], "neuroids": [1], "measurements": ["units"]}
-    with pytest.raises(DataError, match=r"region 'A', subject 'S1': identification: found 4 stimuli \(stimuli: 0\.1\)"):
-        run(spec_of(tmp_path, {"S1": trials_of(1, 0.3)}, plan=plan))
+def test_a_level_with_too_few_stimuli_is_left_out_with_a_note(tmp_path: Path) -> None:
+    plan = {"worlds": 8, "stimuli": [0.1, 1], "noise": [1], "neuroids": [1], "measurements": ["units"]}
+    found = run(spec_of(tmp_path, {"S1": trials_of(1, 0.3)}, plan=plan, methods={"rsa": {}}))
+    assert found["level"].values[found["axis"].values == "stimuli"].tolist() == [1.0]
+    assert json.loads(found.attrs["dropped"]) == [
+        "stimuli: 0.1: found 4 stimuli, expected at least 12, of which two halves are made"
+    ]
+
+
+def test_a_subject_with_too_few_stimuli_is_left_out_and_named(tmp_path: Path) -> None:
+    few = trials_of(2, 0.3, n=11)
+    found = run(spec_of(tmp_path, {"S1": trials_of(1, 0.3), "S2": few}, methods={"rsa": {}}))
+    assert found["subject"].values.tolist() == ["S1"]
+    said = "found 11 stimuli, expected at least 12, of which two halves are made"
+    assert json.loads(found.attrs["refused"]) == {"S2": said}
+    alone = run(spec_of(tmp_path, {"S2": few}, methods={"rsa": {}}))
+    assert not alone.data_vars
+    assert json.loads(alone.attrs["refused"]) == {"S2": said}
+
+
+def test_many_neuroids_are_drawn_by_the_seed(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, {"S1": trials_of(1, 0.3)}, methods={"rsa": {}}, max_neuroids=5)
+    found = run(spec)
+    assert found.attrs["n_neuroids"] == 5
+    assert found.attrs["all_neuroids"] == 12
+    xr.testing.assert_identical(found, run(spec))
+    other = run(spec_of(tmp_path, {"S1": trials_of(1, 0.3)}, methods={"rsa": {}}, max_neuroids=5, seed=6))
+    assert not np.allclose(other["score"], found["score"])
+
+
+def identified(methods: dict[str, Any], n: int = N, seed: int = 5, **plan: Any) -> Identified:
+    known = [Known(kind, str(s), layers_of(kind, s, n)) for kind in KINDS for s in (0, 1)]
+    made = Plan(**{"worlds": 24, "stimuli": (0.5,), "noise": (), "neuroids": (), "seed": seed, **plan})
+    return identify_models(known, region_noise(trials_of(seed, 0.3, n=n)), methods, made)
+
+
+def test_subjects_with_other_numbers_of_worlds_and_levels_are_cut_to_what_all_have() -> None:
+    # Half of 22 stimuli are too few; six of twelve neuroids are a sweep, all of six are as measured.
+    parts = [identified({"rsa": {}}, neuroids=(0.5,)), identified({"rsa": {}}, n=22, seed=6, neuroids=(1.0,))]
+    parts[1] = replace(parts[1], points=tuple(replace(p, level=0.5) if p.axis == "neuroids" else p for p in parts[1].points))
+    assert [len(parts[k].outcomes["rsa"][place].scores) for k, place in ((0, 2), (1, 1))] == [6, 24]
+    found = merged(parts, Plan(worlds=48), ["S1", "S2"])
+    assert [(p.axis, p.worlds) for p in found.points] == [("measured", 48), ("neuroids", 12), ("alone", 12)]
+    assert [len(outcome.scores) for outcome in found.outcomes["rsa"]] == [48, 12, 12]
+    first, second = (part.outcomes["rsa"][place].scores for part, place in zip(parts, (2, 1), strict=True))
+    np.testing.assert_array_equal(found.outcomes["rsa"][1].scores[::2], first)
+    np.testing.assert_array_equal(found.outcomes["rsa"][1].scores[1::2], second[:6])
+    assert found.dropped == ("subject S2: stimuli: 0.5: found 11 stimuli, expected at least 12, of which two halves are made",)
+    assert found.to_dataset()["sweep_n"].values.tolist() == [[12]]
+
+
+def test_reasons_name_the_subject_unless_all_have_them() -> None:
+    parts = [identified({"rsa": {}, "pls": {}}), identified({"rsa": {}, "pls": {}}, seed=6)]
+    parts[1] = replace(parts[1], skipped={**parts[1].skipped, "rsa": "identification: no candidate has a score"})
+    found = merged(parts, Plan(worlds=48), ["S1", "S2"])
+    assert found.skipped["rsa"] == "subject S2: no candidate has a score"
+    assert found.skipped["pls"] == parts[0].skipped["pls"]
+    assert not found.outcomes

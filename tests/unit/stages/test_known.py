@@ -11,7 +11,7 @@ import pytest
 from features_world import ENTRY, make_spec
 
 from isocortex.errors import DataError, StudyError
-from isocortex.stages import features, known
+from isocortex.stages import features, known, known_layers
 from isocortex.stages.known_layers import read_known, some_units
 from isocortex.storage.store import Store
 from isocortex.storage.tables import write_parquet
@@ -122,3 +122,23 @@ def test_a_network_that_overflows_is_told(tmp_path: Path) -> None:
     spec = spec_of(tmp_path, {("k", "k-0"): {**ENTRY, "layers": ["conv", "act"], "options": {"slope": float("inf")}}})
     with pytest.raises(DataError, match=r"known model 'k-0', layer '(conv|act)': found NaN or infinite values for stimulus 's"):
         known.run(spec, "cpu")
+
+
+def test_rows_are_read_in_blocks_and_only_some_units_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).standard_normal((23, 7)).astype(np.float16)
+    rows, units = np.array([22, 0, 9, 9, 3]), np.array([1, 5])
+    seen: list[int] = []
+
+    class OnDisk:
+        shape, dtype = values.shape, values.dtype
+
+        def __getitem__(self, part: slice) -> np.ndarray:
+            seen.append(len(values[part]))
+            return values[part]
+
+    monkeypatch.setattr(known_layers, "BLOCK_BYTES", 4 * 7 * 2)
+    found = known_layers._in_blocks(OnDisk(), rows, units)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, values[np.ix_(rows, units)].astype(np.float32))
+    assert max(seen) == 4
+    assert len(seen) == 3  # blocks without any of the rows are not read

@@ -5,7 +5,7 @@ import xarray
 from isocortex.inference.rows import COMPARISON_COLUMNS, INFERENCE_COLUMNS, SCORE_COLUMNS, new_row, rows_to_json
 from isocortex.inference.verdict import verdict
 from isocortex.stages import across, summarise
-from isocortex.storage.tables import read_parquet, write_netcdf
+from isocortex.storage.tables import read_netcdf, read_parquet, write_netcdf
 
 
 def write_cell(path, model, scores, p, draws, contaminated=False, layer="l1", family="rdm"):
@@ -32,6 +32,12 @@ def summarised(tmp_path, cells, region="V4"):
     spec = {"inputs": {"brain": "", "cells": cells}, "output": output, "options": {"region": region, "confidence": 0.95}}
     summarise.run(spec)
     return read_parquet(output["scores"]), read_parquet(output["comparisons"]), output["scores"]
+
+
+def test_drawn_means_keep_the_places_of_draws(tmp_path):
+    draws = np.array([[1, np.nan, 3, np.nan], [1, 5, 3, np.nan]])
+    cell = read_netcdf(write_cell(tmp_path / "a.nc", "a", [0.5, 0.6], 0.1, draws))
+    assert summarise._drawn_means([cell])["rsa"]["a"] == pytest.approx([1, np.nan, 3], nan_ok=True)
 
 
 def test_tables_of_three_models_and_one_contaminated(tmp_path):

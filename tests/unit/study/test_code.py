@@ -26,12 +26,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def digest() -> str:
-    for cached in (code._tree, code._imports, code.module_digest):
+    for cached in (code._tree, code._imports, code.module_digest, code._code_digest):
         cached.cache_clear()
     try:
         return code.code_digest("a")
     finally:
-        for cached in (code._tree, code._imports, code.module_digest):
+        for cached in (code._tree, code._imports, code.module_digest, code._code_digest):
             cached.cache_clear()
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from isocortex.errors import StudyError
+from isocortex.geometry import GEOMETRY
 from isocortex.planning import cost
 from isocortex.study import Study, code
 from isocortex.study.jobs import Jobs
 
+TABLE = {"path": "a.csv", "id": "id", "labels": ["kind"]}
 LAYERS = {f"results/small/geometry/{model}/all.nc" for model in ("gabor", "net", "blank")}
 
 
@@ -43,10 +45,23 @@ def test_layers_are_described_once_and_every_page_reads_them(described: dict[str
 def test_only_labels_need_the_stimulus_tables(described: dict[str, Any]) -> None:
     for stage in ("geometry", "geometry_layers"):
         assert not any("stimuli" in job.inputs for job in jobs(described).by_stage[stage].values())
+    described["dataset"]["stimuli"]["all"] = {"n": 20, "table": TABLE}
     described["geometry"] = {"label_alignment": {"target": "kind"}}
     for stage in ("geometry", "geometry_layers"):
         for job in jobs(described).by_stage[stage].values():
             assert list(job.inputs["stimuli"]) == ["all"]
+
+
+@pytest.mark.parametrize("name", [name for name, row in GEOMETRY.items() if row.needs == "labels"])
+def test_a_column_that_no_set_has_is_told(described: dict[str, Any], name: str) -> None:
+    described["dataset"]["stimuli"]["all"] = {"n": 20, "table": TABLE}
+    described["geometry"] = {name: {"target": "kinds"}}
+    said = f"geometry.{name}.target: unknown label of the stimulus set 'all' 'kinds'; expected one of kind"
+    with pytest.raises(StudyError) as caught:
+        Study.from_mapping(described)
+    assert str(caught.value).startswith(said)
+    described["dataset"]["stimuli"]["all"] = {"n": 20, "simulated": {}}  # only its table knows
+    assert list(Study.from_mapping(described).descriptors()) == [name]
 
 
 def test_nothing_is_described_where_nothing_is_asked(mapping: dict[str, Any]) -> None:

@@ -11,8 +11,10 @@ import pytest
 from isocortex import planning
 from isocortex.errors import StudyError
 from isocortex.identification import MEASUREMENTS as COMPUTED
+from isocortex.planning import identification
+from isocortex.planning.sizes import Shapes
 from isocortex.study import Study
-from isocortex.study.identify_models import planned_kinds
+from isocortex.study.identify_models import asked_methods, planned_kinds
 from isocortex.study.jobs import Jobs
 from isocortex.study.known_kinds import FAMILIES, default_kinds
 from isocortex.study.options.identification import MEASUREMENTS
@@ -93,7 +95,8 @@ def test_one_job_for_known_models_and_one_for_each_region_which_its_page_waits_f
 
 
 def test_only_models_of_the_study_need_no_known_job(asking: dict[str, Any]) -> None:
-    asking["identify_models"]["kinds"] = {"one": {"models": ["gabor", "net"]}, "two": {"models": ["blank", "net"]}}
+    asking["models"]["raw"] = {"source": "pixels"}
+    asking["identify_models"]["kinds"] = {"one": {"models": ["gabor", "net"]}, "two": {"models": ["blank", "raw"]}}
     jobs = Jobs(Study.from_mapping(asking)).by_stage
     assert not jobs["known"]
     assert "known" not in jobs["identify_models"][V1].inputs
@@ -106,8 +109,9 @@ def test_only_models_of_the_study_need_no_known_job(asking: dict[str, Any]) -> N
         ({"noise": [0, 1]}, {V1, V4}),
         ({"methods": ["rsa"]}, {V1, V4}),
         ({"max_units": 50}, {KNOWN, V1, V4}),
+        ({"max_neuroids": 50}, {V1, V4}),
     ],
-    ids=["worlds", "noise", "methods", "units"],
+    ids=["worlds", "noise", "methods", "units", "neuroids"],
 )
 def test_options_reach_the_jobs(asking: dict[str, Any], options: dict[str, Any], targets: set[str]) -> None:
     after = copy.deepcopy(asking)
@@ -126,8 +130,9 @@ def test_it_costs_more_for_more(asking: dict[str, Any]) -> None:
     assert 0 < least.seconds < 600
     assert 0 < least.memory_mb < 4000
     assert cost("identify_models", worlds=400).seconds > least.seconds
+    assert cost("identify_models", worlds=40, max_neuroids=10_000).seconds >= least.seconds
     assert cost("identify_models", worlds=40, methods=["rsa"]).seconds < least.seconds
-    two = {"a": SEEDED, "b": SEEDED}
+    two = {"a": SEEDED, "b": {**SEEDED, "seeds": [2, 3]}}
     assert cost("known", kinds=two).seconds < cost("known").seconds
     assert cost("known", kinds=two, max_units=50).disk_mb < cost("known", kinds=two).disk_mb
 
@@ -146,12 +151,19 @@ KINDS = "identify_models.kinds"
         ({"kinds": {"a": {"source": "gabor", "seeds": [0, 1]}, "b": SEEDED}}, rf"{KINDS}\.a\.seeds: .*that no seed changes"),
         ({"kinds": {"a": {"models": ["net"]}, "b": SEEDED}}, rf"{KINDS}: found 1 kinds with two instances \(b\), expected at"),
         ({"kinds": {"a b": SEEDED, "b": SEEDED}}, rf"{KINDS}: a kind is 'a b', expected 1 to 64 letters"),
+        ({"kinds": {"a": {"models": ["net", "gabor"]}, "b": {"models": ["net", "blank"]}}},
+         rf"{KINDS}\.b: found instance 'net', which kind 'a' has, too; expected each in one kind"),
+        ({"kinds": {"default": {}, "deep": {**SEEDED, "seeds": [7, 8]}}}, rf"{KINDS}: found kind 'deep' twice"),
+        ({"kinds": {"default": {}, "net": {**SEEDED, "seeds": [7, 8]}}}, rf"{KINDS}: found kind 'net' twice, .*; rename"),
+        ({"kinds": {"a": SEEDED, "b": {**SEEDED, "options": {"channels": 8}, "seeds": [1, 2]}}},
+         rf"{KINDS}\.b\.seeds: found 1, which kind 'a' of the same network has, too, and with it its weights"),
         ({"methods": ["rsaa"]}, r"identify_models\.methods: unknown method 'rsaa'; .*did you mean 'rsa'"),
         ({"noise": [1, 1]}, r"identify_models: noise: found \[1, 1\], expected each once"),
         ({"stimuli": [2]}, r"identify_models\.stimuli\.0: found 2"),
         ({"worlds": 3}, r"identify_models\.worlds: found 3"),
     ],
-    ids=["model", "twice", "like", "seeds", "none", "fixed", "few", "id", "method", "noise", "stimuli", "worlds"],
+    ids=["model", "twice", "like", "seeds", "none", "fixed", "few", "id", "shared", "family", "namesake", "weights",
+         "method", "noise", "stimuli", "worlds"],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused(asking: dict[str, Any], options: dict[str, Any], text: str) -> None:
     asking["identify_models"] = options
@@ -171,3 +183,36 @@ def test_known_is_no_id_of_a_region(asking: dict[str, Any]) -> None:
     asking["dataset"]["regions"]["known"] = {"where": {"roi": ["V2"]}}
     with pytest.raises(StudyError, match="'known', which is reserved"):
         Study.from_mapping(asking)
+
+
+def test_models_of_a_kind_beside_the_default_ones_are_in_that_kind_alone(asking: dict[str, Any]) -> None:
+    asking["identify_models"]["kinds"] = {"default": {}, "pair": {"models": ["net", "gabor"]}}
+    kinds = planned_kinds(Study.from_mapping(asking))
+    assert list(kinds) == [*FAMILIES, "blank", "pair"]
+    asking["identify_models"]["kinds"] = {"default": {}, "net": {"models": ["net", "gabor"]}}
+    assert list(planned_kinds(Study.from_mapping(asking))) == [*FAMILIES, "blank", "net"]
+
+
+def test_methods_are_looked_for_in_the_regions_that_are_asked(asking: dict[str, Any]) -> None:
+    asking["regions"] = {"V1": {}, "V4": {"compare": {"cka": {}}}}
+    asking["identify_models"] = {"regions": ["V1"], "methods": ["cka"]}
+    with pytest.raises(StudyError, match=r"identify_models\.methods: unknown method 'cka'"):
+        Study.from_mapping(asking)
+    asking["identify_models"]["regions"] = ["V4"]
+    assert Study.from_mapping(asking)
+
+
+def test_delays_reach_the_encoders_that_are_asked(asking: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study.from_mapping(asking)
+    assert asked_methods(study, "V1")["ridge"] == {"alphas": "auto"}
+    monkeypatch.setattr(Study, "delays", lambda *_: [1, 2])
+    assert asked_methods(study, "V1")["ridge"] == {"alphas": "auto", "delays": [1, 2]}
+    assert "delays" not in asked_methods(study, "V1")["rsa"]
+
+
+def test_more_neuroids_cost_more_up_to_those_that_are_drawn(asking: dict[str, Any]) -> None:
+    job = Jobs(Study.from_mapping(asking)).by_stage["identify_models"][V1]
+    one = dict.fromkeys(("layers", "features", "subjects", "outer", "folds", "draws"), 1)
+    sizes = {"stimuli": 400, "repeats": 4, "test": 0.0, **one}
+    seconds = [identification.identify_models(Shapes(neuroids=v, **sizes), job).seconds for v in (40, 400, 500, 5000)]
+    assert seconds[0] < seconds[1] < seconds[2] == seconds[3]

@@ -56,4 +56,5 @@ def _tip(row: Row, of: str) -> str:
     names = f"{method_label(row['method_a'])} · {method_label(row['method_b'])}"
     if of == "layers":
         return f"{names}\nτ of layers {number(row['over_layers'])}\n{row['n_layers']} layers"
-    return f"{names}\nτ of models {number(row['value'])}\n95 % {interval(row['low'], row['high'])}\n{row['n_models']} models"
+    spread = f"over draws of stimuli {interval(row['low'], row['high'])}"
+    return f"{names}\nτ of models {number(row['value'])}\n{spread}\n{row['n_models']} models"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from isocortex.reporting.drawing import ACCENT, Drawing, axes, canvas, finish
-from isocortex.reporting.formatting import number
-from isocortex.reporting.region import Region
+from isocortex.reporting.drawing import ACCENT, INK, Drawing, axes, canvas, finish
+from isocortex.reporting.formatting import number, plural
+from isocortex.reporting.region import ALL, Region
 
 
 def geometry_figure(region: Region) -> Drawing | None:
@@ -23,14 +23,14 @@ def geometry_figure(region: Region) -> Drawing | None:
     for subject, values in zip(subjects, spectrum, strict=True):
         known = values[np.isfinite(values) & (values > 0)]
         if len(known):
-            drawn.append(subject)
+            drawn += [subject] * (subject != ALL)
             share = known / known.sum()
             style = {"marker": "o", "markersize": 3} if len(share) < 60 else {}
             ax.plot(
                 np.arange(1, len(share) + 1),
                 share,
-                color=ACCENT,
-                linewidth=1.6,
+                color=INK if subject == ALL else ACCENT,
+                linewidth=2.2 if subject == ALL else 1.4,
                 alpha=0.85,
                 gid=sheet.tip(f"{subject}\nfirst {number(share[0])}"),
                 **style,
@@ -45,5 +45,8 @@ def geometry_figure(region: Region) -> Drawing | None:
         axis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("component", fontsize=11.5)
     ax.set_ylabel("share of variance", fontsize=11.5)
-    caption = "Eigenvalue spectrum of the region's averaged responses, one line per subject; a straight line is a power law."
-    return finish(sheet, "geometry-spectrum", caption, f"Eigenvalue spectra of {len(drawn)} subjects")
+    caption = (
+        "Eigenvalue spectrum of the region's averaged responses, one line per subject, their mean in black; a straight line is "
+        "a power law."
+    )
+    return finish(sheet, "geometry-spectrum", caption, f"Eigenvalue spectra of {plural(len(drawn), 'subject')}")

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 
 from isocortex.reporting.drawing import ACCENT, INK, MUTED, NULL, PAPER, RULE, SERIES, Canvas, Drawing, axes, canvas, finish
 from isocortex.reporting.formatting import number, percent, shorten
-from isocortex.reporting.identified_models import AXES, CANNOT, IdentifiedModels, share_interval, sweep_points
+from isocortex.reporting.identified_models import AXES, CANNOT, FEW, IdentifiedModels, share_interval, sweep_points
 from isocortex.reporting.vocabulary import method_label
 
-WIDTH, ROW, TOP, FOOT, RIGHT, CHARACTER, LONGEST = 944, 28, 26, 48, 140, 7.6, 30
+WIDTH, ROW, TOP, FOOT, RIGHT, CHARACTER, LONGEST = 944, 28, 26, 48, 170, 7.6, 30
 PANEL, GAP, LEFT, KEY = 190, 26, 56, 30
 CELL, LEAST, SIDE, WRITTEN = 40, 150, 420, 12
 
@@ -48,7 +48,7 @@ def rates_figure(found: IdentifiedModels) -> Drawing:
     )
     caption = (
         "How often each method names the model that stands in the region's place, at the region's noise, stimuli, repeats and "
-        "neuroids, with 95\u202f% interval over worlds. Hollow: cannot tell."
+        "neuroids, with 95\u202f% interval over worlds. Hollow: cannot tell, or too few worlds."
     )
     about = "; ".join(f"{method_label(name)} {found.rate(name)}" for name in methods)
     return finish(sheet, "identified-rates", caption, f"Right in: {about}; chance {percent(found.chance)}")
@@ -57,12 +57,14 @@ def rates_figure(found: IdentifiedModels) -> Drawing:
 def _rate_row(sheet: Canvas, ax: Axes, found: IdentifiedModels, method: str, y: int) -> None:
     rate, low, high = (found.value(method, name) for name in ("rate", "rate_low", "rate_high"))
     verdict, first = found.verdict(method), method == found.primary
-    colour = MUTED if verdict == CANNOT else ACCENT if first else INK
+    unsure = verdict in (CANNOT, FEW)
+    colour = MUTED if unsure else ACCENT if first else INK
     if np.isfinite(low):
         ax.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle="round", zorder=3)
     rank = number(found.value(method, "mean_rank"), 1)
-    tip = f"{method_label(method)}\nright in {found.rate(method)}\nmean rank {rank}\n{verdict}"
-    face = PAPER if verdict == CANNOT else colour
+    alone = f"\non noise alone {found.alone(method)}" if found.alone(method) else ""
+    tip = f"{method_label(method)}\nright in {found.rate(method)}{alone}\nmean rank {rank}\n{verdict}"
+    face = PAPER if unsure else colour
     ax.plot([rate], [y], "o", markersize=9, markerfacecolor=face, markeredgecolor=colour, markeredgewidth=1.6, zorder=4,
             gid=sheet.tip(tip), clip_on=False)  # fmt: skip
     style = {"va": "center", "clip_on": False, "transform": ax.get_yaxis_transform()}
@@ -132,6 +134,8 @@ def _sweep(sheet: Canvas, ax: Axes, found: IdentifiedModels, axis: str, coloured
         x, rates = np.arange(len(points)) + shift, [point[2] for point in points]
         ax.plot(x, rates, color=colour, linewidth=1.8 if shown else 0.9, zorder=3 if shown else 2)
         for at, point in zip(x, points, strict=True) if shown else ():
+            if not np.isfinite(point[2]):
+                continue  # no world has a score there, as a note says
             if np.isfinite(point[3]):
                 ax.plot([at, at], [point[3], point[4]], color=colour, linewidth=1.3, solid_capstyle="butt", zorder=3)
             tip = f"{method_label(method)}\n{AXES[axis]}: {_at(axis, point)}\n{percent(point[2])} {share_interval(*point[3:])}"

@@ -70,6 +70,11 @@ class Aligned:
         return "moderate"
 
     @property
+    def fewest(self) -> int:
+        """As the estimator needs."""
+        return self.grams.fewest
+
+    @property
     def light(self) -> bool:
         """A part of a Gram matrix is centred, no more."""
         return True
@@ -126,6 +131,11 @@ class Batched:
     def permuting(self) -> str:
         """Kernels of all batches."""
         return "costly"
+
+    @property
+    def fewest(self) -> int:
+        """A batch that counts."""
+        return FEWEST["debiased"]
 
     @property
     def light(self) -> bool:

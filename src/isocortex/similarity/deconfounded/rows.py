@@ -50,6 +50,11 @@ class KernelResiduals(_Residuals):
     grams: Grams
 
     @property
+    def fewest(self) -> int:
+        """As the estimator needs."""
+        return self.grams.fewest
+
+    @property
     def light(self) -> bool:
         """Least squares of a few columns, unless eigenvalues are clipped."""
         return self.options["residual"] != "clipped"

@@ -23,7 +23,7 @@ from isocortex.compute import as_tensor
 from isocortex.errors import DataError
 from isocortex.similarity.matching.assignment import mutual, shared_out
 from isocortex.similarity.matching.assignment import one_to_one as assigned
-from isocortex.similarity.matching.correlations import Beside, held_out, parted, standardised
+from isocortex.similarity.matching.correlations import FEWEST_IN_HALF, Beside, held_out, parted, standardised
 from isocortex.similarity.matching.sparse import pursuit
 from isocortex.similarity.matching.spectral import group_agreement
 from isocortex.similarity.summaries import compare_systems
@@ -49,11 +49,13 @@ class Matching:
 
     options: Mapping[str, Any]
     judge: _Judge
+    # As dear as a comparison: units are matched anew.
+    permuting: str = "costly"
 
     @property
-    def permuting(self) -> str:
-        """As dear as a comparison: units are matched anew."""
-        return "costly"
+    def fewest(self) -> int:
+        """Two halves, one matched on and one judged by."""
+        return 2 * FEWEST_IN_HALF
 
     @property
     def light(self) -> bool:
@@ -77,7 +79,8 @@ class Matching:
 
 
 def _paired(matched: Beside, judged: Beside, options: Mapping[str, Any]) -> float:  # noqa: ARG001
-    return float(judged.correlations[assigned(matched.correlations)].mean())
+    # A neuroid without a unit has 0: a layer of few units is not the closer for having few to match.
+    return float(judged.correlations[assigned(matched.correlations)].sum() / judged.correlations.shape[1])
 
 
 def _shared(matched: Beside, judged: Beside, options: Mapping[str, Any]) -> float:  # noqa: ARG001
@@ -85,7 +88,7 @@ def _shared(matched: Beside, judged: Beside, options: Mapping[str, Any]) -> floa
 
 
 def _sparse(matched: Beside, judged: Beside, options: Mapping[str, Any]) -> float:
-    return float(pursuit(matched, judged, int(options["active"]))[-1].mean())
+    return float(pursuit(matched, judged, int(options["active"]))[-1].quantile(0.5))
 
 
 def _grouped(matched: Beside, judged: Beside, options: Mapping[str, Any]) -> float:
@@ -109,12 +112,12 @@ def soft_matching_summaries(options: Mapping[str, Any]) -> Matching:
 
 def one_to_many_summaries(options: Mapping[str, Any]) -> Matching:
     """Neuroids from a few units each."""
-    return Matching(options, _sparse)
+    return Matching(options, _sparse, "heavy")
 
 
 def many_to_many_summaries(options: Mapping[str, Any]) -> Matching:
     """Groups of units of both."""
-    return Matching(options, _grouped)
+    return Matching(options, _grouped, "heavy")
 
 
 def best_buddies_summaries(options: Mapping[str, Any]) -> Matching:
@@ -137,10 +140,11 @@ def _value(name: str, x: Any, y: Any, given: Mapping[str, Any]) -> float:
 def one_to_one(x: Any, y: Any, **options: Any) -> float:
     """Mean held-out correlation of units of `x` (n, p) with those of `y` (n, q) that they are matched with one to one.
 
-    Over min(p, q) pairs; Li et al. 2016, arXiv:1511.07543. 1 for identical systems, 0 on average for noise. `units`: of more
-    in either system so many are drawn, always the same. Units that do not vary in both halves of a halving are left out of it;
-    NaN if that leaves none. Raises DataError for fewer than six stimuli, other shapes, values that are not finite, and
-    a system without a unit that varies; so do the other functions here.
+    Sum over min(p, q) pairs by the number q of units of `y`: where `x` has fewer, the others of `y` count as 0, so that a
+    narrow layer is not preferred; not symmetric. Li et al. 2016, arXiv:1511.07543. 1 for identical systems, 0 on average for
+    noise. `units`: of more in either system so many are drawn, always the same. Units that do not vary in both halves of a
+    halving are left out of it; NaN if that leaves none. Raises DataError for fewer than six stimuli, other shapes, values that
+    are not finite, and a system without a unit that varies; so do the other functions here.
     """
     return _value("one_to_one", x, y, options)
 
@@ -155,10 +159,11 @@ def soft_matching(x: Any, y: Any, **options: Any) -> float:
 
 
 def one_to_many(x: Any, y: Any, **options: Any) -> float:
-    """Held-out R² of neuroids of `y` by `active` units of `x` each, mean over neuroids: `sparse_curve` at its end.
+    """Held-out R² of neuroids of `y` by `active` units of `x` each, median over neuroids, of fits as of `sparse_curve`.
 
-    Not symmetric. 1 for identical systems, below 0 for noise, by about what was fitted to noise; no lower bound. With as many
-    `active` as units it is a regression by them all, which no linear map of `x` changes.
+    The median, since R² has no lower bound: one neuroid that is badly fitted would decide a mean. Not symmetric. 1 for
+    identical systems, below 0 for noise, by about what was fitted to noise; no lower bound. With as many `active` as units it
+    is a regression by them all, which no linear map of `x` changes.
     """
     return _value("one_to_many", x, y, options)
 

@@ -13,7 +13,7 @@ import torch
 
 from isocortex.compute import batches
 from isocortex.similarity.linear_patterns import CONSTANT, checked_pair, narrowed, refuse_constant, some_rows
-from isocortex.similarity.predictivity.folds import check_stimuli, stimulus_folds
+from isocortex.similarity.predictivity.folds import FEWEST, check_stimuli, stimulus_folds
 from isocortex.similarity.predictivity.ridge import Fold, fitted_fold
 from isocortex.similarity.predictivity.scores import column_r, predicted_r, predicted_rsa
 from isocortex.similarity.summaries import Summaries, compare_systems
@@ -72,6 +72,11 @@ class Predicting:
     def permuting(self) -> str:
         """Products of axes and responses, a pair for each fold."""
         return "costly"
+
+    @property
+    def fewest(self) -> int:
+        """Two folds."""
+        return 2 * FEWEST
 
     def of(self, system: Any, rows: np.ndarray) -> Ordered:
         check_stimuli(len(rows), self.metric)

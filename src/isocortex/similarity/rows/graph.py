@@ -40,6 +40,7 @@ def _row(
         summaries=f"isocortex.similarity.ricci.rows:{name}_summaries",
         normalised="rdm" if kind == "similarity" else "distance",
         picture="isocortex.similarity.ricci.rows:picture",
+        deviation=None,
     )
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 
 from isocortex.similarity.metric import Metric
+from isocortex.similarity.rows.remarks import RAW_DISTANCE
 
 _INNER_PRODUCTS = frozenset({"rotation", "permutation", "isotropic_scale", "translation", "stimulus_order"})
+_CONFOUNDER = (
+    "permuting says whether anything is left, not that it is beyond the confounder: other weights of the confounder's features "
+    "are left, too"
+)
 # Of correlation distance.
 _CORRELATIONS = frozenset({"permutation", "isotropic_scale", "pattern_offset", "pattern_scale", "stimulus_order"})
 
@@ -26,7 +31,7 @@ KERNEL_ROWS = (
         resample="subsample",
         cost="moderate",
         citation="Kornblith et al. 2019, arXiv:1905.00414; Song et al. 2012; Murphy et al. 2024, arXiv:2405.01012",
-        options={"kernel": "linear", "estimator": "debiased", "bandwidth": 1.0},
+        options={"kernel": "linear", "estimator": "debiased", "bandwidth": 1.0, "max_stimuli": 2000},
         summaries="isocortex.similarity.cka.rows:summaries",
         normalised="pattern",
     ),
@@ -44,8 +49,9 @@ KERNEL_ROWS = (
         resample="subsample",
         cost="moderate",
         citation="Cui et al. 2022, arXiv:2202.00095; Székely & Rizzo 2014, doi:10.1214/14-AOS1255",
-        options={"confounder": "pixels", "residual": "debiased"},
+        options={"confounder": "pixels", "residual": "debiased", "max_stimuli": 2000},
         summaries="isocortex.similarity.deconfounded.rows:kernel_summaries",
+        remark=_CONFOUNDER,
         normalised="pattern",
     ),
     Metric(
@@ -62,8 +68,9 @@ KERNEL_ROWS = (
         resample="subsample",
         cost="moderate",
         citation="Cui et al. 2022, arXiv:2202.00095",
-        options={"confounder": "pixels", "rdm": "correlation", "compare": "pearson"},
+        options={"confounder": "pixels", "rdm": "correlation", "compare": "pearson", "max_stimuli": 2000},
         summaries="isocortex.similarity.deconfounded.rows:rdm_summaries",
+        remark=_CONFOUNDER,
     ),
     Metric(
         name="noise_corrected_rsa",
@@ -77,9 +84,9 @@ KERNEL_ROWS = (
         symmetric=False,
         null="permute_stimuli",
         resample="subsample",
-        cost="moderate",
+        cost="costly",
         citation="Spearman 1904; Nili et al. 2014, doi:10.1371/journal.pcbi.1003553",
-        options={"rdm": "correlation", "compare": "pearson", "splits": 20},
+        options={"rdm": "correlation", "compare": "pearson", "splits": 20, "max_stimuli": 2000},
         summaries="isocortex.similarity.noise_corrected:summaries",
         # Its noise is taken from the score itself.
         normalised="corrected",
@@ -99,8 +106,9 @@ KERNEL_ROWS = (
         resample="subsample",
         cost="moderate",
         citation="Boix-Adsera et al. 2022, arXiv:2210.06545",
-        options={"ridge": 0.1},
+        options={"ridge": 0.1, "max_stimuli": 2000},
         summaries="isocortex.similarity.gulp:summaries",
+        remark=RAW_DISTANCE,
         normalised="distance",
     ),
 )

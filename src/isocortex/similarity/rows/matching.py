@@ -11,7 +11,16 @@ from isocortex.similarity.metric import Metric
 _INVARIANCES = frozenset({"permutation", "isotropic_scale", "translation"})
 
 
-def _row(name: str, citation: str, low: float = -1.0, *, symmetric: bool = True, **options: object) -> Metric:
+def _row(
+    name: str,
+    citation: str,
+    low: float = -1.0,
+    *,
+    symmetric: bool = True,
+    cost: str = "costly",
+    deviation: float = 0.03,
+    **options: object,
+) -> Metric:
     return Metric(
         name=name,
         function=f"isocortex.similarity.matching.rows:{name}",
@@ -24,20 +33,21 @@ def _row(name: str, citation: str, low: float = -1.0, *, symmetric: bool = True,
         symmetric=symmetric,
         null="permute_stimuli",
         resample="subsample",
-        cost="costly",
+        cost=cost,
         citation=citation,
-        options={"units": 1000, **options},
+        options={"units": 1000, "max_stimuli": 2000, **options},
         summaries=f"isocortex.similarity.matching.rows:{name}_summaries",
         normalised="halves",
+        deviation=deviation,
     )
 
 
 _CONVERGENT = "Li et al. 2016, arXiv:1511.07543"
 
 MATCHING_ROWS = (
-    _row("one_to_one", _CONVERGENT),
-    _row("soft_matching", "Khosla & Williams 2024, arXiv:2311.09466"),
-    _row("one_to_many", _CONVERGENT, -math.inf, symmetric=False, active=5),
-    _row("many_to_many", _CONVERGENT, groups="auto"),
-    _row("best_buddies", "Dravid et al. 2023, arXiv:2306.09346", symmetric=False, top=1),
+    _row("one_to_one", _CONVERGENT, symmetric=False, deviation=0.37),
+    _row("soft_matching", "Khosla & Williams 2024, arXiv:2311.09466", deviation=0.37),
+    _row("one_to_many", _CONVERGENT, -math.inf, symmetric=False, cost="heavy", deviation=0.16, active=5),
+    _row("many_to_many", _CONVERGENT, cost="heavy", deviation=0.4, groups="auto"),
+    _row("best_buddies", "Dravid et al. 2023, arXiv:2306.09346", symmetric=False, deviation=0.4, top=1),
 )

@@ -21,6 +21,7 @@ RDM_ROWS = (
         cost="cheap",
         citation="Kriegeskorte et al. 2008, doi:10.3389/neuro.06.004.2008; Schütt et al. 2023, doi:10.7554/eLife.82566",
         options={"rdm": "correlation", "compare": "rho_a"},
+        deviation=None,
         comparing="isocortex.similarity.rsa:comparators",
     ),
     Metric(
@@ -38,6 +39,7 @@ RDM_ROWS = (
         cost="cheap",
         citation="Lin & Kriegeskorte 2024, doi:10.1073/pnas.2317881121",
         options={"rdm": "correlation", "transform": "rgtm", "thresholds": (0.2, 0.8), "compare": "pearson"},
+        deviation=None,
         comparing="isocortex.similarity.trsa.rows:comparators",
     ),
     Metric(
@@ -56,6 +58,7 @@ RDM_ROWS = (
         cost="moderate",
         citation="Lin & Kriegeskorte 2024, doi:10.1073/pnas.2317881121",
         options={"rdm": "correlation", "edges": "p_shortest", "share": 0.2, "compare": "pearson"},
+        deviation=None,
         comparing="isocortex.similarity.trsa.rows:geodesic_comparators",
     ),
 )

@@ -24,6 +24,7 @@ SHAPE_ROWS = (
         citation="Williams et al. 2021, arXiv:2110.14739; Khosla & Williams 2024, arXiv:2311.09466",
         options={"alpha": 1.0, "kind": "angular", "group": "orthogonal"},
         summaries="isocortex.similarity.shape.rows:shape_summaries",
+        deviation=0.1,
         normalised="distance",
     ),
     Metric(
@@ -43,6 +44,7 @@ SHAPE_ROWS = (
         citation="Pospisil et al. 2024, arXiv:2310.05742",
         options={"moments": 7, "bootstraps": 50, "balance": 1.0, "bias": 1.0, "max_stimuli": 200},
         summaries="isocortex.similarity.shape.rows:moment_summaries",
+        deviation=0.09,
         normalised="pattern",
         picture="isocortex.similarity.shape.rows:picture",
     ),

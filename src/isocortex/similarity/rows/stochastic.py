@@ -34,5 +34,6 @@ STOCHASTIC_ROWS = (
         summaries="isocortex.similarity.stochastic_shape.rows:summaries",
         normalised="distance",
         picture="isocortex.similarity.stochastic_shape.rows:picture",
+        deviation=None,
     ),
 )

@@ -20,7 +20,8 @@ class IdentifyModels(Options):
     `worlds` are simulated at the region's own size and noise, and a quarter of them at every other level of `stimuli`, `noise`
     (times the measured standard deviation) and `neuroids`. `kinds`: name → {models: [of the study]}, {like: a model of the
     study, weights: random, seeds: [...]}, or a model's entry with `seeds`; `default: {}` among them stands for the eight
-    families and the study's own models that are taken where none is named. `max_units` of each layer are kept.
+    families and the study's own models that are taken where none is named. `max_units` of each layer are kept, and at most
+    `max_neuroids` of a subject's neuroids, drawn at random.
     """
 
     regions: Literal["all"] | Annotated[list[StrictStr], Field(min_length=1)] = "all"
@@ -33,6 +34,7 @@ class IdentifyModels(Options):
     kinds: Literal["default"] | Annotated[dict[StrictStr, dict[StrictStr, Any]], Field(min_length=1)] = "default"
     methods: Literal["all"] | Annotated[list[StrictStr], Field(min_length=1)] = "all"
     max_units: Count = 500
+    max_neuroids: Count = 500
 
     @model_validator(mode="after")
     def _each_once(self) -> IdentifyModels:

@@ -8,6 +8,7 @@ from pydantic import Field, StrictStr
 
 from isocortex.study.options.base import Count, Options, Positive
 
+Fewest = Annotated[int, Field(ge=10, strict=True)]
 Neighbours = Annotated[int, Field(ge=1, le=1000, strict=True)]
 Folds = Annotated[int, Field(ge=2, le=20, strict=True)]
 Width = Annotated[int, Field(ge=1, le=1000, strict=True)]
@@ -15,7 +16,13 @@ Patterns = Literal["correlation", "euclidean", "cosine"]
 Whole = Literal["pearson", "spearman", "rho_a"]
 
 
-class Cka(Options):
+class OfPatterns(Options):
+    """At most `max_stimuli` are taken, drawn at random."""
+
+    max_stimuli: Fewest = 2000
+
+
+class Cka(OfPatterns):
     """Centred kernel alignment, debiased by default: the biased value of unrelated noise nears 1 with many units.
 
     `kernel: rbf` takes distances by `bandwidth` times their median. `batch`: the mean over batches of so many stimuli.
@@ -27,7 +34,7 @@ class Cka(Options):
     batch: Annotated[int, Field(ge=4, strict=True)] | None = None
 
 
-class DeconfoundedCka(Options):
+class DeconfoundedCka(OfPatterns):
     """Centred kernel alignment of what a `confounder`, a model of the study, leaves of both Gram matrices.
 
     `residual: signed` is its authors' form, which reads the diagonals that noise adds to and is biased upward by it, and
@@ -38,7 +45,7 @@ class DeconfoundedCka(Options):
     residual: Literal["debiased", "signed", "clipped"] = "debiased"
 
 
-class DeconfoundedRsa(Options):
+class DeconfoundedRsa(OfPatterns):
     """Correlation of RDMs with the RDMs of a `confounder`, a model of the study, regressed out of both."""
 
     confounder: StrictStr = "pixels"
@@ -46,7 +53,7 @@ class DeconfoundedRsa(Options):
     compare: Literal["pearson", "spearman"] = "pearson"
 
 
-class NoiseCorrectedRsa(Options):
+class NoiseCorrectedRsa(OfPatterns):
     """Correlation of RDMs by the root of the reliability of the brain's, from `splits` halves of its repeats."""
 
     rdm: Patterns = "correlation"
@@ -54,13 +61,13 @@ class NoiseCorrectedRsa(Options):
     splits: Annotated[int, Field(ge=2, le=20, strict=True)] = 20
 
 
-class Gulp(Options):
+class Gulp(OfPatterns):
     """Distance of the predictions that ridge regressions with the penalty `ridge` make of any task, on average over tasks."""
 
     ridge: Positive = 0.1
 
 
-class Cca(Options):
+class Cca(OfPatterns):
     """Mean canonical correlation, or its mean `square`; refused below ten stimuli for each dimension of either side."""
 
     summary: Literal["mean", "square"] = "square"
@@ -73,20 +80,18 @@ class Svcca(Cca):
     variance: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.99
 
 
-class Pwcca(Options):
+class Pwcca(OfPatterns):
     """Canonical correlations by how much of the smaller side each accounts for, of principal components as of `svcca`."""
 
     components: Literal["auto"] | Width = "auto"
     variance: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.99
 
 
-class Procrustes(Options):
-    """Distance after the best rotation: of patterns of length one (`normalized`), or with their size."""
-
-    kind: Literal["normalized", "size_and_shape"] = "normalized"
+class Procrustes(OfPatterns):
+    """Distance of patterns of length one after the best rotation: scales of a model and of a region are not commensurate."""
 
 
-class LinearPredictivity(Options):
+class LinearPredictivity(OfPatterns):
     """Mean correlation of held-out responses with those that ridge regression predicts from the model, over neuroids."""
 
     folds: Folds = 5
@@ -98,7 +103,7 @@ class ReversePredictivity(LinearPredictivity):
     units: Count = 1000
 
 
-class PredictionRsa(Options):
+class PredictionRsa(OfPatterns):
     """RSA of held-out responses as ridge regression predicts them from the model."""
 
     rdm: Patterns = "correlation"
@@ -106,7 +111,7 @@ class PredictionRsa(Options):
     folds: Folds = 5
 
 
-class MutualKnn(Options):
+class MutualKnn(OfPatterns):
     """Share of the `neighbours` of a stimulus that both representations have; neighbours by cosine."""
 
     neighbours: Neighbours = 10
@@ -116,7 +121,7 @@ class Cknna(MutualKnn):
     """Debiased kernel alignment of mutual neighbours only."""
 
 
-class Relative(Options):
+class Relative(OfPatterns):
     """Mean cosine of stimuli by their similarities to `anchors`, so many that are drawn at random; auto: all other stimuli."""
 
     anchors: Literal["auto"] | Annotated[int, Field(ge=2, strict=True)] = "auto"
@@ -137,10 +142,10 @@ class RelativeProduct(Relative):
     units: Count = 1000
 
 
-class OneToOne(Options):
+class OneToOne(OfPatterns):
     """Mean correlation of units that are matched one to one on half of the stimuli, on the other half.
 
-    Of more than `units` of a layer so many are drawn at random.
+    Of more than `units` of a layer so many are drawn at random; of fewer units than neuroids, the other neuroids count as 0.
     """
 
     units: Count = 1000
@@ -151,7 +156,7 @@ class SoftMatching(OneToOne):
 
 
 class OneToMany(OneToOne):
-    """Held-out R² of neuroids by `active` units of the layer each, chosen by orthogonal matching pursuit on the other half."""
+    """Median held-out R² of neuroids by `active` units of the layer each, chosen by matching pursuit on the other half."""
 
     active: Annotated[int, Field(ge=1, le=50, strict=True)] = 5
 
