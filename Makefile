@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 .PHONY: help demo test test-studies test-gpu test-slow bench bench-full bench-features lint format schema lock clean
 
 help:
-	@echo "make demo       make the environment and run the demo study (offline, four minutes on two cores)"
+	@echo "make demo       make the environment and run the demo study (offline, five minutes on two cores)"
 	@echo "make test       make the environment and run the tests"
 	@echo "make test-studies  a whole study on real recordings, ten minutes"
 	@echo "make test-slow  the simulations that take minutes"

@@ -46,6 +46,12 @@ rule all:
     localrule: True
 
 
+rule identify:  # would the methods of each region know the right model?
+    input:
+        targets("identify_models"),
+    localrule: True
+
+
 for region in STUDY.regions:
 
     rule:

@@ -19,7 +19,7 @@ def test_the_target_identify_is_its_jobs_and_what_they_read(workspace: Any) -> N
     workspace.study()
     before = workspace.planned()
     workspace.study(identify_models={"kinds": KINDS, "worlds": 8})
-    more = {"known: known/crops.nc", "identify_models: A/identification.nc", "identify_models: B/identification.nc"}
+    more = {"known: known_models/crops.nc", "identify_models: A/identification.nc", "identify_models: B/identification.nc"}
     assert workspace.planned() - before == more
     asked = workspace.planned("--", "identify")
     assert more < asked

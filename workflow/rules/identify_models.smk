@@ -1,6 +1,6 @@
 # Known models in a region's place. In: stimulus tables; brain.nc, known models, features. Out: known/<set>.nc, identification.nc.
 
-KNOWN = "results/{study}/known/{stimuli}.nc"
+KNOWN = "results/{study}/known_models/{stimuli}.nc"
 
 
 rule known:
@@ -52,9 +52,3 @@ rule identify_models:
         "would {wildcards.region} know the right model?"
     shell:
         "python -m isocortex identify_models --spec {params.spec:q} --device {resources.device} > {log:q} 2>&1"
-
-
-rule identify:
-    input:
-        targets("identify_models"),
-    localrule: True

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def run(spec: dict[str, Any], device: str = "auto") -> None:
-    """Write `known/<set>.nc`: every instance's layers, at most `options.max_units` random units of each, in float32.
+    """Write `known_models/<set>.nc`: every instance's layers, at most `options.max_units` random units of each, in float32.
 
     Raises `StudyError` for a model that does not take the set's stimuli, `DataError` where it gives what is not finite.
     """

@@ -13,7 +13,7 @@ RESERVED = frozenset(
         "features",
         "kernels",
         "geometry",
-        "known",
+        "known_models",
         "splits",
         "stimuli",
         "logs",

@@ -121,7 +121,7 @@ class Layout:
 
     def known(self, stimulus_set: str) -> str:
         """What the models say that stand in for regions, beside those of the study."""
-        return f"{self.home}/known/{stimulus_set}.nc"
+        return f"{self.home}/known_models/{stimulus_set}.nc"
 
     def identification(self, region: str) -> str:
         """How well methods name known models in a region's place."""

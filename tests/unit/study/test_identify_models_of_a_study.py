@@ -19,7 +19,7 @@ from isocortex.study.jobs import Jobs
 from isocortex.study.known_kinds import FAMILIES, default_kinds
 from isocortex.study.options.identification import MEASUREMENTS
 
-KNOWN, V1, V4 = "results/small/known/all.nc", "results/small/V1/identification.nc", "results/small/V4/identification.nc"
+KNOWN, V1, V4 = "results/small/known_models/all.nc", "results/small/V1/identification.nc", "results/small/V4/identification.nc"
 SEEDED = {"source": "callable", "call": "isocortex.features.seeded:build", "options": {"channels": 4}, "seeds": [0, 1]}
 
 
@@ -180,8 +180,8 @@ def test_rdms_without_responses_are_refused(asking: dict[str, Any]) -> None:
 
 
 def test_known_is_no_id_of_a_region(asking: dict[str, Any]) -> None:
-    asking["dataset"]["regions"]["known"] = {"where": {"roi": ["V2"]}}
-    with pytest.raises(StudyError, match="'known', which is reserved"):
+    asking["dataset"]["regions"]["known_models"] = {"where": {"roi": ["V2"]}}
+    with pytest.raises(StudyError, match="'known_models', which is reserved"):
         Study.from_mapping(asking)
 
 
