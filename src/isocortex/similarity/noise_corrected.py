@@ -13,7 +13,7 @@ from isocortex.compute import as_tensor
 from isocortex.errors import DataError
 from isocortex.recordings.reliability import spearman_brown
 from isocortex.similarity.comparators import moments
-from isocortex.similarity.ordered import Ordered, cosines, ordered
+from isocortex.similarity.ordered import Ordered, cosines, ordered, some_pairs
 from isocortex.similarity.rdm import rdm as make_rdm
 from isocortex.similarity.rdm import to_square
 from isocortex.similarity.summaries import Summaries, compare_systems
@@ -62,8 +62,8 @@ class Corrected:
 
     def of(self, system: Any, rows: np.ndarray) -> Reliable:
         if not isinstance(system, Halved):
-            return Reliable(self._prepared(_part(system, rows)))
-        whole, halves = (_part(m, rows) for m in (system.whole, system.halves))
+            return Reliable(self._prepared(some_pairs(system, rows, _WHERE)))
+        whole, halves = (some_pairs(m, rows, _WHERE) for m in (system.whole, system.halves))
         first, second = (self._rows(halves[:, half]) for half in (0, 1))
         agreement = float((first * second).sum(-1).mean())
         reliability = float(spearman_brown(np.asarray(agreement))) if agreement > 0 else float("nan")
@@ -91,21 +91,6 @@ class Corrected:
         raw = cosines([s.prepared for s in first], [s.prepared for s in second]).cpu().numpy()
         own = [np.array([s.reliability for s in side]) for side in (first, second)]
         return raw / np.sqrt(own[0][:, None] * own[1])
-
-
-def _part(matrices: Any, rows: np.ndarray) -> torch.Tensor:
-    """Vectors (…, N) of the RDMs (…, n, n) of the stimuli `rows`."""
-    whole = as_tensor(matrices, dtype=torch.float64)
-    if len(rows) < 3:
-        raise DataError(f"{_WHERE}: found {len(rows)} stimuli, expected at least 3; compare needs more stimuli")
-    # The pairs alone, in one reading: of many halves each is read in full otherwise.
-    first, second = np.triu_indices(len(rows), 1)
-    pairs = torch.as_tensor(rows[first] * whole.shape[-1] + rows[second], device=whole.device)
-    vectors = whole.flatten(-2).index_select(-1, pairs)
-    missing = int((~torch.isfinite(vectors)).sum())
-    if missing:
-        raise DataError(f"{_WHERE}: found {missing} pairs without a distance, expected none; leave those stimuli out")
-    return vectors
 
 
 def halved(trials: Any, rdm: str = "correlation", splits: int = 20, seed: int = 0) -> Halved:

@@ -25,6 +25,21 @@ _KEPT_BYTES = 2.0**28
 _CONSTANT = 1e-13
 
 
+def some_pairs(matrices: Any, rows: np.ndarray, where: str) -> torch.Tensor:
+    """Vectors (…, N) of the RDMs (…, n, n) of the stimuli `rows`; `DataError` for fewer than three, and missing distances."""
+    whole = as_tensor(matrices, dtype=torch.float64)
+    if len(rows) < 3:
+        raise DataError(f"{where}: found {len(rows)} stimuli, expected at least 3; compare needs more stimuli")
+    # The pairs alone, in one reading: of many halves each is read in full otherwise.
+    first, second = np.triu_indices(len(rows), 1)
+    pairs = torch.as_tensor(rows[first] * whole.shape[-1] + rows[second], device=whole.device)
+    vectors = whole.flatten(-2).index_select(-1, pairs)
+    missing = int((~torch.isfinite(vectors)).sum())
+    if missing:
+        raise DataError(f"{where}: found {missing} pairs of stimuli without a distance, expected none; leave those stimuli out")
+    return vectors
+
+
 @dataclass(frozen=True)
 class Ordered:
     """A symmetric matrix (n, n), its sum of squares `power`, and the `order` (n,) that its stimuli are read in, if another."""

@@ -13,6 +13,7 @@ from isocortex.compute import as_tensor, batches, like_input
 from isocortex.errors import DataError
 from isocortex.similarity.neighbours.knn import cosines, directions, pair, patterns
 from isocortex.similarity.summaries import Summaries, compare_systems
+from isocortex.similarity.units import drawn_units
 
 # Two anchors, and three stimuli that are told apart by them.
 FEWEST = 5
@@ -22,7 +23,7 @@ _ROUNDING = 1e-12
 # Cosines that differ by less are tied.
 _TIED = 1e-12
 _BUDGET = 2.5e8
-_ANCHORS, _UNITS = 0x616E63, 0x756E69
+_ANCHORS = 0x616E63
 
 
 def relative_representation(x: Any, anchors: Any) -> Any:
@@ -145,8 +146,7 @@ class Relative:
         x = patterns(system, self.name, FEWEST)
         most = self.options.get("units")
         if most is not None and x.shape[1] > most:
-            drawn = np.random.default_rng([_UNITS, x.shape[1]]).choice(x.shape[1], size=most, replace=False)
-            x = x[:, torch.as_tensor(np.sort(drawn), device=x.device)]
+            x = x[:, torch.as_tensor(drawn_units(x.shape[1], most), device=x.device)]
         return torch.stack([SIMILARITIES[similarity](x, self.name) for similarity in self._similarities])
 
     def permuted(self, summary: Spaces, order: np.ndarray) -> Spaces:

@@ -165,7 +165,7 @@ def test_degenerate_input_is_refused():
     with pytest.raises(DataError, match="noise-corrected rsa: found an RDM without variance, expected distances that differ"):
         method.of(1.0 - torch.eye(N, dtype=torch.float64), np.arange(N))
     square_of_model[0, 1] = square_of_model[1, 0] = torch.nan
-    with pytest.raises(DataError, match="noise-corrected rsa: found 1 pairs without a distance, expected none"):
+    with pytest.raises(DataError, match="noise-corrected rsa: found 1 pairs of stimuli without a distance, expected none"):
         method.of(square_of_model, np.arange(N))
     with pytest.raises(ValueError, match=r"noise-corrected rsa: found compare 'tau_a', expected one of \['pearson'"):
         noise_corrected_rsa(model, trials, compare="tau_a")

@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from isocortex.compute import as_tensor
-from isocortex.errors import DataError
 from isocortex.similarity.cka.hsic import FEWEST
 from isocortex.similarity.comparators.ranks import average_ranks
 from isocortex.similarity.deconfounded.residual import Confounded, kernel_residual, refuse_nothing, residual
-from isocortex.similarity.ordered import Grams, Ordered, agreement, cosines, ordered, paired
+from isocortex.similarity.ordered import Grams, Ordered, agreement, cosines, ordered, paired, some_pairs
 from isocortex.similarity.rdm import rdm as make_rdm
-from isocortex.similarity.rdm import to_square, to_vector
+from isocortex.similarity.rdm import to_square
 from isocortex.similarity.summaries import Summaries, compare_systems
 
 _CKA, _RSA = "deconfounded cka", "deconfounded rsa"
@@ -80,7 +78,7 @@ class RdmResiduals(_Residuals):
         return self.options["compare"] == "pearson"
 
     def of(self, system: Confounded, rows: np.ndarray) -> Ordered:
-        vectors = [_part(matrix, rows) for matrix in (system.system, *system.confounders)]
+        vectors = [some_pairs(matrix, rows, _RSA) for matrix in (system.system, *system.confounders)]
         values = [_SCALES[self.options["compare"]](v) for v in vectors]
         left = residual(values[0], values[1:], intercept=True)
         return ordered(to_square(refuse_nothing(left, _RSA, f"the RDM of {len(rows)} stimuli")))
@@ -88,18 +86,6 @@ class RdmResiduals(_Residuals):
     def pooled(self, summaries: Sequence[Ordered]) -> Ordered:
         """The mean over subjects of residuals of unit variance."""
         return ordered(torch.stack([(s.flat() / s.power.sqrt()).reshape(s.matrix.shape) for s in summaries]).mean(0))
-
-
-def _part(matrix: Any, rows: np.ndarray) -> torch.Tensor:
-    whole = as_tensor(matrix, dtype=torch.float64)
-    if len(rows) < 3:
-        raise DataError(f"{_RSA}: found {len(rows)} stimuli, expected at least 3; compare needs more stimuli")
-    at = torch.as_tensor(rows, device=whole.device)
-    vector = to_vector(whole.index_select(0, at).index_select(1, at))
-    missing = int((~torch.isfinite(vector)).sum())
-    if missing:
-        raise DataError(f"{_RSA}: found {missing} pairs of stimuli without a distance, expected none; leave those stimuli out")
-    return vector
 
 
 def kernel_summaries(options: Mapping[str, Any]) -> Summaries:

@@ -12,6 +12,7 @@ import torch
 
 from isocortex.compute import as_tensor, like_input
 from isocortex.errors import DataError
+from isocortex.similarity.units import unit_order
 
 # A half of the stimuli has so many: with two, every correlation is 1 or −1.
 FEWEST_IN_HALF = 3
@@ -19,7 +20,7 @@ FEWEST_IN_HALF = 3
 N_HALVINGS = 2
 # What centring leaves of a constant unit is rounding below this part of its length; in a half, of its length on all stimuli.
 _CONSTANT, _CONSTANT_IN_HALF = 1e-12, 1e-9
-_HALVINGS_TAG, _UNITS_TAG = 0x68616C76, 0x756E6974
+_HALVINGS_TAG = 0x68616C76
 
 Half = tuple["Part", "Part"]
 
@@ -55,7 +56,7 @@ def standardised(system: Any, rows: np.ndarray, units: int) -> torch.Tensor:
     whole = as_tensor(system, dtype=torch.float64)
     chosen = torch.as_tensor(rows, device=whole.device)
     p = whole.shape[1]
-    order = np.random.default_rng([_UNITS_TAG, p]).permutation(p) if p > units else np.arange(p)
+    order = unit_order(p) if p > units else np.arange(p)
     found: list[torch.Tensor] = []
     for start in range(0, p, units):
         columns = torch.as_tensor(order[start : start + units], device=whole.device)

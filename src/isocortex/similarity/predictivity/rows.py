@@ -17,6 +17,7 @@ from isocortex.similarity.predictivity.folds import FEWEST, check_stimuli, stimu
 from isocortex.similarity.predictivity.ridge import Fold, fitted_fold
 from isocortex.similarity.predictivity.scores import column_r, predicted_r, predicted_rsa
 from isocortex.similarity.summaries import Summaries, compare_systems
+from isocortex.similarity.units import drawn_units
 
 # Bytes of responses, and of what is made of them, that are held at once.
 _TOGETHER = 2.5e8
@@ -42,8 +43,7 @@ class Side:
         p = self.patterns.shape[1]
         if units is None or p <= units:
             return self.patterns
-        chosen = np.sort(np.random.default_rng([0x756E6974, p]).choice(p, units, replace=False))
-        return self.patterns[:, torch.as_tensor(chosen, device=self.patterns.device)]
+        return self.patterns[:, torch.as_tensor(drawn_units(p, units), device=self.patterns.device)]
 
 
 @dataclass(frozen=True)
