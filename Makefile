@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 .PHONY: help demo test test-studies test-gpu test-slow bench bench-full bench-features lint format schema lock clean
 
 help:
-	@echo "make demo       make the environment and run the demo study (offline, five minutes on two cores)"
+	@echo "make demo       make the environment and run the demo study (offline, four minutes on two cores)"
 	@echo "make test       make the environment and run the tests"
 	@echo "make test-studies  a whole study on real recordings, ten minutes"
 	@echo "make test-slow  the simulations that take minutes"
@@ -53,7 +53,7 @@ $(PEERS)/.ready: tests/benchmarks/peers/requirements.txt
 	$(PEERS)/bin/python -m pip install --quiet --no-deps GraphRicciCurvature==0.6.1 neuralpredictors==0.3.0
 	@touch $@
 
-SUITES ?= encoders readouts rsa trsa ricci shape stochastic_shape
+SUITES ?= encoders readouts rsa trsa ricci shape stochastic_shape metrics
 bench: $(READY) $(PEERS)/.ready
 	@for suite in $(SUITES); do \
 		OMP_NUM_THREADS=$${THREADS:-$$(env -u OMP_NUM_THREADS nproc)} ISOCORTEX_PEERS=$(PEERS) $(BIN)/python tests/benchmarks/$$suite.py $(ROWS) || exit 1; \

@@ -33,48 +33,51 @@ from isocortex.study.options import reads_units
 N = int(os.environ.get("STIMULI", "500"))
 LAYERS, UNITS, NEUROIDS, REPEATS = 5, 1000, 100, 4
 REGIONS, MODELS, CORES = 10, 10, 2
+# Canonical correlations need ten stimuli for each unit, and are refused for more units than these.
+WIDEST = {"cca": 40}
 FAMILIES = ("kernel", "linear", "neighbours", "matching", "rdm", "graph", "shape", "stochastic")
 
 
-def world(seed: int, n: int = N) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Layers {name: (n, UNITS)} and trials (n, REPEATS, NEUROIDS) that the second of them drives."""
+def world(seed: int, units: int, neuroids: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Layers {name: (N, units)} and trials (N, REPEATS, neuroids) that the second of them drives."""
     rng = np.random.default_rng(seed)
-    layers = {f"layer{k}": rng.normal(size=(n, 40)) @ rng.normal(size=(40, UNITS)) for k in range(LAYERS)}
+    layers = {f"layer{k}": rng.normal(size=(N, 40)) @ rng.normal(size=(40, units)) for k in range(LAYERS)}
     layers = {name: x + rng.normal(size=x.shape) for name, x in layers.items()}
-    signal = layers["layer1"] @ rng.normal(size=(UNITS, NEUROIDS)) / 200
-    return layers, signal[:, None] + rng.normal(size=(n, REPEATS, NEUROIDS))
+    signal = layers["layer1"] @ rng.normal(size=(units, neuroids)) / 200
+    return layers, signal[:, None] + rng.normal(size=(N, REPEATS, neuroids))
 
 
 def cells(names: Sequence[str]) -> None:
     """A cell of one subject, five layers and 500 stimuli for each row, as the stage makes it: nulls, draws, ceiling."""
-    layers, trials = world(0)
-    ids = stimulus_ids(N)
     print(f"{'metric':<22} {'took s':>8} {'planned s':>10} {'ratio':>6}   {LAYERS} layers, {N} stimuli, with inference")
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        subjects = {f"S{k}": subject_patterns(trials, ids) for k in range(int(os.environ.get("SUBJECTS", "1")))}
-        brain = write_brain(home / "brain.nc", subjects)
-        kernels = write_kernels(home / "kernels.json", layers, ids, with_coordinates=True)
-        features = write_features(home / "features.json", layers, ids)
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            took, plan = _cell(METRICS[name], Path(folder))
+        print(f"{name:<22} {took:>8.2f} {plan:>10.2f} {took / plan:>6.2f}", flush=True)
+
+
+def _cell(metric: Metric, home: Path) -> tuple[float, float]:
+    """Seconds of a core that a cell takes, whatever else the machine does, and that it is planned with."""
+    name, ids = metric.name, stimulus_ids(N)
+    units, neuroids = WIDEST.get(name, UNITS), WIDEST.get(name, NEUROIDS)
+    layers, trials = world(0, units, neuroids)
+    subjects = {f"S{k}": subject_patterns(trials, ids) for k in range(int(os.environ.get("SUBJECTS", "1")))}
+    brain = write_brain(home / "brain.nc", subjects)
+    kernels = write_kernels(home / "kernels.json", layers, ids, with_coordinates=True)
+    options = {**common_options(dict.fromkeys(subjects, "all"), draws=1000), "family": metric.family}
+    options["metrics"] = {name: {**metric.options}}
+    spec = compare_spec(brain, {"all": kernels}, home / "cell.nc", options)
+    if reads_units(name, metric.options):
+        spec["inputs"]["features"] = {"all": str(write_features(home / "features.json", layers, ids))}
+    if "confounder" in metric.options:
         other = {"size16": np.random.default_rng(9).normal(size=(N, 256))}
         pixels = write_kernels(home / "pixels.json", other, ids, with_coordinates=True)
-        for name in names:
-            metric = METRICS[name]
-            options = {**common_options(dict.fromkeys(subjects, "all"), draws=1000), "family": metric.family}
-            options["metrics"] = {name: {**metric.options}}
-            spec = compare_spec(brain, {"all": kernels}, home / "cell.nc", options)
-            if reads_units(name, metric.options):
-                spec["inputs"]["features"] = {"all": str(features)}
-            if "confounder" in metric.options:
-                spec["inputs"]["confounders"] = {"pixels": {"all": str(pixels)}}
-            # Seconds of a core, as the plan has them, whatever else the machine does.
-            start = time.process_time()
-            compare.run(spec, "cpu")
-            took = time.process_time() - start
-            shapes = Shapes(N, NEUROIDS, REPEATS, LAYERS, UNITS, len(subjects), 1, 5, 1000, 0.2)
-            job = Job("compare", spec["inputs"], spec["output"], options)
-            plan = planned(shapes, job).seconds - START["torch"]
-            print(f"{name:<22} {took:>8.2f} {plan:>10.2f} {took / plan:>6.2f}", flush=True)
+        spec["inputs"]["confounders"] = {"pixels": {"all": str(pixels)}}
+    start = time.process_time()
+    compare.run(spec, "cpu")
+    took = time.process_time() - start
+    shapes = Shapes(N, neuroids, REPEATS, LAYERS, units, len(subjects), 1, 5, 1000, 0.2)
+    return took, planned(shapes, Job("compare", spec["inputs"], spec["output"], options)).seconds - START["torch"]
 
 
 def study(names: Sequence[str]) -> None:
@@ -94,8 +97,8 @@ def _points(name: str) -> tuple[str, float]:
     torch.set_num_threads(1)
     metric = METRICS[name]
     rng = np.random.default_rng(1)
-    regions = [rng.normal(size=(N, REPEATS, NEUROIDS)) for _ in range(REGIONS)]
-    layers = [rng.normal(size=(N, UNITS)) for _ in range(MODELS * LAYERS)]
+    regions = [rng.normal(size=(N, REPEATS, WIDEST.get(name, NEUROIDS))) for _ in range(REGIONS)]
+    layers = [rng.normal(size=(N, WIDEST.get(name, UNITS))) for _ in range(MODELS * LAYERS)]
     pairs = _points_of(metric, layers, regions)
     return name, pairs
 

@@ -9,8 +9,8 @@ import pytest
 from running import demo_mapping, run_in_process
 
 SEEDS = 20
-TRUTH = {"early": "conv2", "middle": "conv3", "late": "conv4"}
-LAYERS = ["conv1", "conv2", "conv3", "conv4"]
+TRUTH = {"middle": "conv3", "late": "conv4"}
+LAYERS = ["conv2", "conv3", "conv4"]
 
 
 def chosen(folder: Path, region: str, method: str) -> pd.DataFrame:

@@ -46,10 +46,10 @@ def check_pages(folder: Path, regions: list[str], least_figures: int) -> None:
 
 @pytest.mark.xdist_group("demo")
 def test_the_demo_names_the_truth(demo_study: Path) -> None:
-    regions = ["early", "middle", "late", "noise"]
+    regions = ["middle", "late", "noise"]
     check_tables(demo_study, regions)
     check_pages(demo_study, regions, 4)
-    for region, layer in {"early": "conv2", "middle": "conv3", "late": "conv4"}.items():
+    for region, layer in {"middle": "conv3", "late": "conv4"}.items():
         rows = answer(demo_study, region, "ridge")
         assert rows.index[0] == "seeded-1", region
         assert rows.layer.iloc[0] == layer, region

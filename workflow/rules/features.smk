@@ -12,7 +12,7 @@ rule features:
         "results/shared/{dataset}/logs/features/{model}/{stimuli}.log",
     benchmark:
         "results/shared/{dataset}/benchmarks/features/{model}/{stimuli}.tsv"
-    threads: 2
+    threads: cores("features", FEATURES)
     resources:
         mem_mb=memory("features", FEATURES),
         runtime=runtime("features", FEATURES),

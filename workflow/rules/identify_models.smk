@@ -12,6 +12,7 @@ rule known:
         "results/{study}/logs/known/{stimuli}.log",
     benchmark:
         "results/{study}/benchmarks/known/{stimuli}.tsv"
+    priority: 1  # identify_models waits for it
     threads: cores("known", KNOWN)
     resources:
         mem_mb=memory("known", KNOWN),
@@ -39,6 +40,7 @@ rule identify_models:
         "results/{study}/logs/identify_models/{region}.log",
     benchmark:
         "results/{study}/benchmarks/identify_models/{region}.tsv"
+    priority: 1  # one long job, which a page waits for
     threads: cores("identify_models", IDENTIFY_MODELS)
     resources:
         mem_mb=memory("identify_models", IDENTIFY_MODELS),

@@ -142,8 +142,9 @@ def to_frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = SCORE_C
 
 def to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The inverse of `to_frame`, for a table with any of our column sets."""
-    columns = [str(name) for name in frame.columns]
-    return [_row(columns, dict(zip(columns, values, strict=True))) for values in frame.itertuples(index=False, name=None)]
+    names = [str(name) for name in frame.columns]
+    columns = [[_plain(name, value) for value in frame[name].tolist()] for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def rows_to_json(rows: Iterable[Mapping[str, Any]]) -> str:

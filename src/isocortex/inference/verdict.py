@@ -67,7 +67,8 @@ def _tied(best: str, others: list[str], comparisons: list[dict[str, Any]]) -> li
 def verdict(scores: pd.DataFrame, comparisons: pd.DataFrame, method: str) -> Verdict:
     """The verdict on one region by one method, from its `scores` and `comparisons` tables."""
     wanted = {"method": method, "subject": "all", "is_chosen": True, "contaminated": False}
-    rows = [row for row in to_rows(scores) if all(row[key] == value for key, value in wanted.items())]
+    rows = to_rows(scores.loc[scores["method"] == method])
+    rows = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
     rows = [row for row in rows if row["score"] is not None and row["family"] not in NOT_RANKED]
     if not rows:
         return Verdict(None, [], [], None, f"no model was scored by {method}")
@@ -76,7 +77,7 @@ def verdict(scores: pd.DataFrame, comparisons: pd.DataFrame, method: str) -> Ver
     ranking = [Ranked(row["model"], row["layer"], row["score"], row["normalized"], row["q_region"]) for row in rows]
     signal = _signal(rows)
     first, others = ranking[0], [item.model for item in ranking[1:]]
-    tied = _tied(first.model, others, [row for row in to_rows(comparisons) if row["method"] == method])
+    tied = _tied(first.model, others, to_rows(comparisons.loc[comparisons["method"] == method]))
     if signal is False:
         return Verdict(None, ranking, tied, signal, "no reliable signal: the lower ceiling is not above its own null")
     weak = _weak(rows, signal)

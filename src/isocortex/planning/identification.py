@@ -8,15 +8,15 @@ from isocortex.study.job import Job
 from isocortex.study.known_kinds import BUILD
 from isocortex.study.options import FAMILIES
 
-SEEDED = 0.02  # seconds per stimulus of a seeded network at 64 pixels, at most
+SEEDED = 2e-3  # seconds per stimulus of a seeded network at 64 pixels, at most
 LAYERS, MODEL_MB = 4, 250.0  # of a known model, and what a forward pass works in
 SWEEPS = 3.0  # times the worlds of the measured point, with a quarter of them at other levels
 # Seconds of a method for each world and kind, of 400 stimuli and 40 neuroids; they grow with stimuli squared, and by a tenth
 # with each 40 neuroids more, of which ridge has a product for each. Dear metrics are asked in fewer worlds, which is in their
 # seconds.
-ASKED = {"ridge": 5e-3, "rsa": 2e-3, "cka": 2e-3}
-OF_FAMILY = {"rdm": 5e-3, "graph": 0.06}
-OTHER = 0.02
+ASKED = {"ridge": 1e-3, "rsa": 5e-4, "cka": 5e-4}
+OF_FAMILY = {"rdm": 1e-3, "graph": 0.02}
+OTHER = 4e-3
 FULL, SOME, PER_NEUROIDS = 400, 40, 0.1  # stimuli, neuroids, and what as many neuroids more cost
 KEPT_MB, STEP_MB = 1074.0, 268.0  # worlds, and what networks were made into; worlds that are compared at once
 

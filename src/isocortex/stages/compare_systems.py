@@ -21,7 +21,7 @@ from isocortex.similarity.trials import Trials, halves_of_trials
 from isocortex.stages.compare_inputs import Subject, all_layers, halves, layer_patterns, subject_rdm, subject_trials
 from isocortex.stages.compare_subjects import repeated
 from isocortex.storage.store import Store
-from isocortex.study.options.comparing import MOVES_UNITS
+from isocortex.study.alignments import MOVES_UNITS
 
 # Units of a layer that are counted one by one: no region that is compared has more.
 MOST_COUNTED = 4096

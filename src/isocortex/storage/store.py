@@ -56,6 +56,7 @@ class Store:
         if not self.directory.is_dir():
             raise StoreError(f"{self.directory}: missing although its sidecar is there; {rebuild_hint(self.path)}")
         self._verified: set[str] = set()
+        self._opened: dict[str, zarr.Array[Any]] = {}
 
     def verify(self, prefix: str = "") -> None:
         """Check the SHA-256 of every file whose name starts with `prefix`."""
@@ -80,6 +81,8 @@ class Store:
     def array(self, group: str, name: str) -> zarr.Array[Any]:
         """A verified Zarr array; index it with [...] or with a slice of rows."""
         key = f"{group}/{name}" if group else name
+        if key in self._opened:
+            return self._opened[key]
         self.verify(f"{key}/")
         try:
             found = zarr.open_group(self.directory, mode="r", zarr_format=3)[key]
@@ -87,6 +90,7 @@ class Store:
             raise StoreError(f"{self.directory}: holds no array {key!r}; {rebuild_hint(self.path)}") from error
         if not isinstance(found, zarr.Array):
             raise StoreError(f"{self.directory}: {key!r} is not an array; {rebuild_hint(self.path)}")
+        self._opened[key] = found
         return found
 
     def read(self, group: str, name: str, rows: slice = slice(None)) -> np.ndarray:

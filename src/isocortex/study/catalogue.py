@@ -55,11 +55,17 @@ def read_yaml(path: str | Path) -> Any:
         raise StudyError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', error)})") from None
 
 
-def dataset_of(options: opt.StudyOptions, catalogue: str | Path) -> tuple[str, Dataset, dict[str, Any]]:
+def catalogue_at_hand() -> Path:
+    """The catalogue of one's own in the working directory, or else the one beside the package's source."""
+    own, shipped = Path("config/catalogue"), Path(__file__).resolve().parents[3] / "config" / "catalogue"
+    return shipped if shipped.is_dir() and not own.exists() else own
+
+
+def dataset_of(options: opt.StudyOptions, catalogue: str | Path | None) -> tuple[str, Dataset, dict[str, Any]]:
     """Name, validated entry, and plain mapping (defaults filled) of the study's data set."""
     if isinstance(options.dataset, str):
         name = options.dataset
-        raw, file = _entry(name, Path(catalogue))
+        raw, file = _entry(name, catalogue_at_hand() if catalogue is None else Path(catalogue))
         where = f"{file}: {name}"
     else:
         raw, where = options.dataset, "dataset"

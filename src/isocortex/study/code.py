@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from isocortex.digests import digest_bytes, digest_file, digest_json
+from isocortex.study.parsed import keep, remember, remembered
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -96,8 +97,9 @@ def _code_digest(stage: str, methods: tuple[str, ...]) -> str:
     """Made once for all regions and models that ask for the same methods: there may be thousands of jobs."""
     roots = [f"isocortex.stages.{stage}", *(METHOD_MODULES[method] for method in methods)]
     modules = closure(roots)
+    keep()
     folders = {file.parent / "templates" for name in modules if (file := module_file(name))}
-    return digest_json([{name: module_digest(name) for name in modules}, _templates(folders)])[:16]
+    return digest_json([{name: _read(name)[0] for name in modules}, _templates(folders)])[:16]
 
 
 def _templates(folders: Iterable[Path]) -> dict[str, str]:
@@ -115,10 +117,11 @@ def closure(roots: Iterable[str]) -> list[str]:
         if name in found or module_file(name) is None:
             continue
         found.add(name)
-        queue += _imports(name)
+        queue += _read(name)[1]
     return sorted(found)
 
 
+@cache
 def module_file(name: str) -> Path | None:
     """The file of a module of this package; None for anything else."""
     parts = name.split(".")
@@ -132,16 +135,27 @@ def module_file(name: str) -> Path | None:
 
 
 @cache
-def _tree(name: str) -> ast.Module:
+def _read(name: str) -> tuple[str, tuple[str, ...]]:
+    """The digest of a module, and what it imports; both are remembered by the module's bytes.
+
+    To parse the package takes seconds, and on a cluster every job reads the workflow again.
+    """
     file = module_file(name)
-    return ast.parse(file.read_bytes()) if file else ast.Module([], [])
+    source = file.read_bytes() if file else b""
+    key = digest_bytes(source)
+    known = remembered(key)
+    if known is None:
+        tree = ast.parse(source)
+        imports = _imports(tree)
+        known = (_digest(tree), imports)
+        remember(key, *known)
+    return known
 
 
-@cache
-def _imports(name: str) -> tuple[str, ...]:
+def _imports(tree: ast.Module) -> tuple[str, ...]:
     """Modules of the package that a module imports, at its top or inside a function, save those for type checking only."""
     names: list[str] = []
-    stack: list[ast.AST] = [_tree(name)]
+    stack: list[ast.AST] = [tree]
     while stack:
         node = stack.pop()
         if isinstance(node, ast.Import):
@@ -155,13 +169,17 @@ def _imports(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(n for n in names if n.startswith("isocortex.")))
 
 
-@cache
-def module_digest(name: str) -> str:
-    """SHA-256 of a module's syntax tree without docstrings."""
-    tree = _tree(name)
+def _digest(tree: ast.Module) -> str:
+    """SHA-256 of a module's syntax tree without docstrings; the tree loses them."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.body:
             first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
                 node.body = node.body[1:] or [ast.Pass()]
     return digest_bytes(ast.dump(tree, annotate_fields=False).encode())
+
+
+def forget() -> None:
+    """Read the package anew: for tests, which change it while they run."""
+    for cached in (module_file, _read, _code_digest):
+        cached.cache_clear()

@@ -49,14 +49,14 @@ class Study:
 
     @classmethod
     def from_mapping(
-        cls, mapping: Mapping[str, Any], *, origin: str | Path | None = None, catalogue: str | Path = "config/catalogue"
+        cls, mapping: Mapping[str, Any], *, origin: str | Path | None = None, catalogue: str | Path | None = None
     ) -> Study:
         """Validate a mapping (the YAML of a study, as Snakemake's `config` holds it).
 
         Parameters
         ----------
         origin : the file it came from; files beside the study are found from there.
-        catalogue : the YAML of catalogued data sets.
+        catalogue : the folder of catalogued data sets; without it `catalogue_at_hand`.
 
         Raises
         ------
@@ -69,7 +69,9 @@ class Study:
             raise StudyError(f"{where}: {error}" if where else str(error)) from None
 
     @classmethod
-    def _build(cls, mapping: Mapping[str, Any], directory: Path, origin: str | Path | None, catalogue: str | Path) -> Study:
+    def _build(
+        cls, mapping: Mapping[str, Any], directory: Path, origin: str | Path | None, catalogue: str | Path | None
+    ) -> Study:
         options = parse(opt.StudyOptions, dict(mapping), "")
         name, dataset, entry = dataset_of(options, catalogue)
         subjects = _subjects(options, entry)
@@ -194,8 +196,8 @@ class Study:
         return [s for s in self.subjects if self.dataset.name in seen or f"{self.dataset.name}/{s}" in seen]
 
 
-def load_study(path: str | Path, catalogue: str | Path = "config/catalogue") -> Study:
-    """Read and validate a study's YAML file."""
+def load_study(path: str | Path, catalogue: str | Path | None = None) -> Study:
+    """Read and validate a study's YAML file; `catalogue` as in `Study.from_mapping`."""
     mapping = read_yaml(path)
     if not isinstance(mapping, dict):
         raise StudyError(f"{path}: found {type(mapping).__name__}, expected a mapping with the keys study, dataset, models …")

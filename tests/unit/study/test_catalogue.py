@@ -62,3 +62,12 @@ def test_one_subject_is_fetched_without_the_files_of_the_others(name: str) -> No
     assert set(one) <= set(Jobs(every).by_stage["fetch"])
     parts = {job.options["part"] for job in one.values()}
     assert {part for part in parts if part.startswith("subject-")} <= {f"subject-{subject}"}
+
+
+def test_a_working_directory_without_a_catalogue_has_the_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mapping = {"study": "s", "dataset": "cichy2014_rdm92", "models": {"m": {"source": "precomputed", "path": "m.npy"}}}
+    assert Study.from_mapping(mapping).dataset.name == "cichy2014_rdm92"
+    (tmp_path / "config/catalogue").mkdir(parents=True)
+    with pytest.raises(StudyError, match=r"unknown data set of the catalogue 'cichy2014_rdm92'; expected one of \(none\)"):
+        Study.from_mapping(mapping)

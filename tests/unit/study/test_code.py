@@ -26,13 +26,11 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def digest() -> str:
-    for cached in (code._tree, code._imports, code.module_digest, code._code_digest):
-        cached.cache_clear()
+    code.forget()
     try:
         return code.code_digest("a")
     finally:
-        for cached in (code._tree, code._imports, code.module_digest, code._code_digest):
-            cached.cache_clear()
+        code.forget()
 
 
 def test_closure_follows_imports_inside_functions(package: Path) -> None:

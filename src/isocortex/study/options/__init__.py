@@ -11,7 +11,6 @@ from isocortex.study.options.base import Options, Positive
 from isocortex.study.options.comparing import (
     FAMILIES,
     METRICS,
-    MOVES_UNITS,
     NEEDS_PATTERNS,
     SPANNING,
     Compare,
@@ -47,7 +46,6 @@ __all__ = [
     "IDENTIFIERS",
     "JOINT",
     "METRICS",
-    "MOVES_UNITS",
     "NEEDS_PATTERNS",
     "NOT_METHODS",
     "READOUTS",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from isocortex.study.alignments import MOVES_UNITS
 from isocortex.study.options import similarity
 from isocortex.study.options.base import Fraction, Options
 
@@ -209,8 +210,6 @@ _OF_RDMS = frozenset({*_OF_FAMILY["rdm"], *_OF_FAMILY["graph"], "deconfounded_rs
 NEEDS_PATTERNS: frozenset[str] = frozenset(METRICS) - _OF_RDMS
 # Metrics whose distances span a space: all subjects and layers of a region are set out in it.
 SPANNING: tuple[str, ...] = ("shape", "stochastic_shape")
-# Groups that move units: a model's Gram matrix does not know them.
-MOVES_UNITS: frozenset[str] = frozenset({"permutation", "soft"})
 # Metrics of a model's own units, whatever their options.
 OF_UNITS: frozenset[str] = frozenset({*_OF_FAMILY["matching"], "reverse_predictivity", "relative_product"})
 
