@@ -1,4 +1,4 @@
-"""The command line: every stage of the workflow as a command, and `check`, `plan`, `export`, `identify` for people.
+"""The command line: every stage of the workflow as a command, and `check`, `plan`, `diff`, `export`, `identify` for people.
 
 Nothing heavy is imported before the command is known.
 """
@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("study", help="the study's YAML, as config/config.yaml")
     plan = commands.add_parser("plan", help="jobs, time, memory and disk of a study, before anything runs")
     plan.add_argument("study", help="the study's YAML, as config/config.yaml")
+    diff = commands.add_parser("diff", help="what changed between two results, and why: data, options, code")
+    diff.add_argument("first", help="the results of a study before, as results/mine")
+    diff.add_argument("second", help="those after: another study's, or the same study's in another working directory")
     export = commands.add_parser("export", help="RDMs and patterns of results, as files that rsatoolbox reads")
     export.add_argument("source", help="a brain.nc, or the folder of a region or a study in results")
     export.add_argument("--to", required=True, help="the file of RDMs, as out.h5; patterns lie beside it")
@@ -100,6 +103,12 @@ def _plan(arguments: argparse.Namespace) -> None:
     print(plan_study(arguments.study))
 
 
+def _diff(arguments: argparse.Namespace) -> None:
+    from isocortex.stages.diff import diff
+
+    print(diff(arguments.first, arguments.second))
+
+
 def _export(arguments: argparse.Namespace) -> None:
     from isocortex.stages.export import export
 
@@ -115,6 +124,7 @@ def _identify(arguments: argparse.Namespace) -> None:
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "check": _check,
     "plan": _plan,
+    "diff": _diff,
     "export": _export,
     "identify": _identify,
     **dict.fromkeys(STAGES, _run_stage),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from isocortex.__main__ import STAGES, main
+from isocortex.__main__ import COMMANDS, STAGES, main
 from isocortex.study.jobs import Jobs
 
 
@@ -48,6 +48,15 @@ def test_commands_are_the_stages_of_the_jobs(repository: Path, monkeypatch: pyte
 
     monkeypatch.chdir(repository)
     assert tuple(Jobs(load_study("config/config.yaml")).by_stage) == STAGES
+
+
+def test_help_names_every_command_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out = capsys.readouterr().out
+    people = [name for name in COMMANDS if name not in STAGES]
+    assert people == ["check", "plan", "diff", "export", "identify"]
+    assert all(f"\n    {name} " in out for name in people)
 
 
 def test_help_reads_without_heavy_imports() -> None:

@@ -105,7 +105,7 @@ def test_draws_and_permutations_of_summaries_are_the_tables() -> None:
 
 
 def test_every_metric_of_patterns_has_a_price_with_the_costs_of_its_row() -> None:
-    from isocortex.inference import summary_blocks, summary_tables
+    from isocortex.inference import blocks, summary_blocks, summary_tables
     from isocortex.inference.nulls import PERMUTATIONS
     from isocortex.inference.tables import DRAWS
     from isocortex.planning import patterns
@@ -124,6 +124,8 @@ def test_every_metric_of_patterns_has_a_price_with_the_costs_of_its_row() -> Non
     assert {cost: PERMUTATIONS[cost] for cost in patterns.PERMUTED} == patterns.PERMUTED
     assert {cost: summary_blocks._CEILING_NULL[cost] for cost in patterns.CEILING} == patterns.CEILING
     assert patterns.SPLITS == summary_tables._SPLITS
+    # Permutations of a lone subject are of both halves of all splits, with three times as much.
+    assert {max(PERMUTATIONS[cost] // (6 * blocks.N_SPLITS), 99) for cost in patterns.PERMUTED} == {patterns.HALVED}
 
 
 def test_metrics_of_patterns_cost_more_of_more_and_take_no_more_stimuli_than_asked(demo: Study) -> None:

@@ -13,6 +13,7 @@ from isocortex.reporting import (
     agreement,
     cores,
     decoding,
+    downloads,
     geometry,
     joint,
     provenance,
@@ -26,6 +27,7 @@ from isocortex.reporting import (
     time_course,
 )
 from isocortex.reporting.answer import Answer, answer
+from isocortex.reporting.doubt import doubts
 from isocortex.reporting.drawing import Drawing, plain_style
 from isocortex.reporting.figures.agreement import agreement_figure
 from isocortex.reporting.figures.cores import curves_figure, filters_figure, scores_figure
@@ -50,6 +52,7 @@ from isocortex.reporting.figures.space import space_figures
 from isocortex.reporting.figures.stochastic import stochastic_figure
 from isocortex.reporting.figures.time_course import course_figures
 from isocortex.reporting.identified_models import IdentifiedModels, identified_table, subject_table
+from isocortex.reporting.methods_text import methods_text
 from isocortex.reporting.region import Region
 from isocortex.reporting.region_identification import region_identification_table
 from isocortex.reporting.space import space_tables
@@ -163,8 +166,11 @@ def region_page(region: Region, verdicts: Mapping[str, Verdict], index: str = ".
             recording=recorded.recording_table(region),
             notes=recorded.notes(region),
             missing=recorded.missing(region),
+            doubts=doubts(region, verdicts),
+            methods=methods_text(region),
             versions=provenance.versions(),
             settings=provenance.settings(region),
+            downloads=downloads.downloads(region),
         )
     )
 

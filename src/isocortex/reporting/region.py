@@ -28,7 +28,7 @@ class Region:
     `cells` are called `model/family`, or `geometry`, `decoding` and `shapes` for the region by itself, `digests` are pairs
     (path, first digits of its SHA-256), `course` the scores in all windows of time (`time_course.over_windows`), `agreement`
     the rows of `agreement.parquet`, `layers_geometry` what descriptors say of the layers of models, by `model/set`,
-    `identified` what came of known models in the region's place.
+    `identified` what came of known models in the region's place, `files` the paths of the tables that a reader can take away.
     """
 
     options: Mapping[str, Any]
@@ -42,6 +42,7 @@ class Region:
     identified: xarray.Dataset | None = None
     layers_geometry: Mapping[str, xarray.Dataset] = field(default_factory=dict)
     agreement: Sequence[Row] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

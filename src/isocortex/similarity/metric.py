@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from isocortex.similarity.comparators import Comparator
-from isocortex.similarity.summaries import Summaries
-
 if TYPE_CHECKING:
     import numpy as np
     import xarray
+
+    from isocortex.similarity.comparators import Comparator
+    from isocortex.similarity.summaries import Summaries
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ def run(spec: dict[str, Any], device: str = "auto") -> None:  # noqa: ARG001 (ev
         cells={name: read_netcdf(path) for name, path in sorted((inputs.get("cells") or {}).items())},
         stimuli={name: read_parquet(path) for name, path in sorted((inputs.get("stimuli") or {}).items())},
         digests=found,
+        files={name: inputs[name] for name in ("scores", "comparisons")},
         agreement=to_rows(read_parquet(inputs["agreement"])) if "agreement" in inputs else (),
         identified=read_netcdf(inputs["identification"]) if inputs.get("identification") else None,
         course=over_windows([to_rows(read_parquet(path)) for path in (inputs.get("windows") or {}).values()]),

@@ -12,9 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from isocortex.errors import StoreError
-from isocortex.storage.atomic import read_json, write_json
-
 # Raise it when what `study.code` makes of a module changes.
 FORM = 1
 
@@ -28,8 +25,8 @@ def file_of_parses() -> Path:
 @cache
 def _kept() -> dict[str, Any]:
     try:
-        found = read_json(file_of_parses())
-    except (OSError, RuntimeError, StoreError):
+        found = json.loads(file_of_parses().read_text(encoding="utf-8"))
+    except (OSError, RuntimeError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -55,8 +52,12 @@ def keep() -> None:
     if not _new:
         return
     try:
-        write_json(file_of_parses(), {**_kept(), **_new})
-    except (OSError, RuntimeError, StoreError, json.JSONDecodeError):
+        file = file_of_parses()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        temporary.write_text(json.dumps({**_kept(), **_new}), encoding="utf-8")
+        os.replace(temporary, file)
+    except (OSError, RuntimeError):
         return
     _kept().update(_new)
     _new.clear()

@@ -91,6 +91,13 @@ def test_kinds_that_differ_are_told_apart(made: xr.Dataset) -> None:
     assert json.loads(made.attrs["kinds"])["mine"] == ["mine"]
 
 
+def test_the_same_job_gives_the_same_worlds_and_another_seed_others(made: xr.Dataset, tmp_path: Path) -> None:
+    subjects = {"S1": trials_of(1, 0.3), "S2": trials_of(2, 0.3)}
+    xr.testing.assert_identical(run(spec_of(tmp_path, subjects)), made)
+    other = run(spec_of(tmp_path, subjects, seed=6))
+    assert not np.array_equal(other["score"].values, made["score"].values)
+
+
 def test_worlds_are_shared_by_subjects(made: xr.Dataset) -> None:
     assert made["subject"].values.tolist() == ["S1", "S2"]
     np.testing.assert_allclose(made["rate_subject"].mean("subject"), made["rate"], rtol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,10 @@ def test_a_spoilt_cache_is_done_without(cache: Path, text: str) -> None:
     assert again() == first
 
 
-def test_an_entry_of_another_form_is_read_anew(cache: Path) -> None:
+@pytest.mark.parametrize("entry", [None, "text", ["digest"], ["digest", ["isocortex.x", 1]], [1, []]])
+def test_an_entry_of_another_form_is_read_anew(cache: Path, entry: object) -> None:
     first = again()
-    cache.write_text(cache.read_text().replace('"isocortex.', '"isocortex.x.').replace("[\n", "[1, \n"))
+    cache.write_text(json.dumps(dict.fromkeys(json.loads(cache.read_text()), entry)))
     assert again() == first
 
 

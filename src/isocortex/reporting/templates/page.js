@@ -42,4 +42,57 @@
       button.textContent = "selected";
     }
   }));
+
+  // A saved figure is for white paper: the light colours, which stand beside each variable, and the fonts of the page.
+  const space = "http://www.w3.org/2000/svg", gap = 16, widest = 1000;
+  const fixed = (style) => style.replace(/var\(--([\w-]+)(?:,\s*([^()]*))?\)/g, (_, name, other) =>
+    other?.startsWith("#") ? other : getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim() || other);
+  const set = (element, values) => Object.entries(values).forEach(([name, value]) => element.setAttribute(name, value));
+  const drawn = (figure) => {
+    const sheet = document.createElementNS(space, "svg"), paper = document.createElementNS(space, "rect");
+    let x = 0, y = 0, right = 0, below = 0;
+    sheet.append(paper);
+    figure.querySelectorAll("svg").forEach((panel) => {
+      const [, , width, height] = panel.getAttribute("viewBox").split(" ").map(Number), copy = panel.cloneNode(true);
+      if (x && x + width > widest) [x, y] = [0, below + gap];
+      copy.removeAttribute("style");
+      set(copy, { x, y, width, height });
+      [copy, ...copy.querySelectorAll("*")].forEach((element) => ["style", "fill", "stroke"].forEach((name) =>
+        element.hasAttribute(name) && element.setAttribute(name, fixed(element.getAttribute(name)))));
+      sheet.append(copy);
+      [right, below, x] = [Math.max(right, x + width), Math.max(below, y + height), x + width + gap];
+    });
+    set(paper, { width: "100%", height: "100%", fill: "#fff" });
+    set(sheet, { width: right, height: below, viewBox: `0 0 ${right} ${below}` });
+    // Labels may hold characters that no XML may.
+    const text = new XMLSerializer().serializeToString(sheet).replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, "");
+    return { text, width: right, height: below };
+  };
+  const svg = async ({ text }) => new Blob([text], { type: "image/svg+xml" });
+  const png = ({ text, width, height }) => new Promise((done, failed) => {
+    const image = new Image(), canvas = document.createElement("canvas");
+    image.onload = () => {
+      [canvas.width, canvas.height] = [Math.ceil(2 * width), Math.ceil(2 * height)];
+      const pen = canvas.getContext("2d");
+      pen.fillStyle = "#fff";
+      pen.fillRect(0, 0, canvas.width, canvas.height);
+      pen.drawImage(image, 0, 0, 2 * width, 2 * height);
+      canvas.toBlob(done, "image/png");
+    };
+    image.onerror = failed;
+    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+  });
+  const formats = { svg, png };
+  document.querySelectorAll("[data-save]").forEach((button) => button.addEventListener("click", async () => {
+    const figure = button.closest("figure"), ending = button.dataset.save, link = document.createElement("a");
+    const names = [document.querySelector("main").dataset.name, figure.id].filter(Boolean);
+    try {
+      link.href = URL.createObjectURL(await formats[ending](drawn(figure)));
+      link.download = `${names.join("-").replace(/[^\w.-]+/g, "-")}.${ending}`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    } catch {
+      button.textContent = "not saved";
+    }
+  }));
 })();
