@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from chromium import check_page
+from page_numbers import check_numbers
 
 from isocortex.inference.rows import COMPARISON_COLUMNS, SCORE_COLUMNS
 from isocortex.storage.tables import read_netcdf
@@ -38,10 +39,12 @@ def check_tables(folder: Path, regions: list[str]) -> None:
 
 
 def check_pages(folder: Path, regions: list[str], least_figures: int) -> None:
-    """No console error, every figure drawn, every table sorts (tests/browser/chromium.py), the answer stated."""
+    """No console error, every figure drawn, every table sorts (tests/browser/chromium.py), every number that of the files."""
     for page in [folder / "index.html", *(folder / region / "report.html" for region in regions)]:
         seen = check_page(page)
         assert len(seen.figures) >= (1 if page.name == "index.html" else least_figures), page
+    for region in regions:
+        assert check_numbers(folder, region), region
 
 
 @pytest.mark.xdist_group("demo")

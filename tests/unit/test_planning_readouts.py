@@ -33,7 +33,7 @@ def jobs(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> d
     found = {}
     for name in ("all", *EVERY):
         study = study_of(repository, EVERY if name == "all" else {name: {}})
-        found[name] = study, Jobs(study).by_stage["readout"]["results/demo/early/seeded-1/readout.nc"]
+        found[name] = study, Jobs(study).by_stage["readout"]["results/demo/middle/seeded-1/readout.nc"]
     return found
 
 

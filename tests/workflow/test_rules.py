@@ -39,7 +39,7 @@ def test_the_demo_plans_jobs_in_a_clean_folder(repository: Path, tmp_path: Path)
     command = [sys.executable, "-m", "snakemake", "-n", "-s", str(repository / "Snakefile"), "--directory", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=repository, check=False)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^encode +16$", done.stdout + done.stderr, flags=re.MULTILINE)
+    assert re.search(r"^encode +12$", done.stdout + done.stderr, flags=re.MULTILINE)
 
 
 def test_reading_the_snakefile_is_quick_because_nothing_heavy_is_imported(repository: Path) -> None:

@@ -16,7 +16,11 @@ from isocortex.encoding.partition import partition_draws, product_draws, product
 from isocortex.encoding.ridge_input import largest_eigenvalue
 
 N, V = 50, 4
-FITS = {"banded": (fit_banded, {"candidates": 3, "seed": 2}), "stacking": (fit_stacking, {})}
+# Penalties that are told apart: of a space of few features all small ones fit alike, and rounding would choose among them.
+FITS = {
+    "banded": (fit_banded, {"candidates": 3, "seed": 2, "alphas": [0.1, 3.0, 100.0]}),
+    "stacking": (fit_stacking, {}),
+}
 
 
 def split(seed=0):

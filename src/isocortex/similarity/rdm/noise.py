@@ -117,7 +117,7 @@ def _cholesky(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
     factor, failed = torch.linalg.cholesky_ex(matrix / (scale[..., :, None] * scale[..., None, :]))
     # Of a singular matrix rounding leaves a last pivot of this size, or none.
     least = factor.diagonal(dim1=-2, dim2=-1).square().amin()
-    rounding = 10.0 * matrix.shape[-1] * torch.finfo(matrix.dtype).eps
+    rounding = 1e3 * matrix.shape[-1] * torch.finfo(matrix.dtype).eps
     return None if bool(failed.any()) or not bool(least > rounding) else (factor, scale)
 
 
