@@ -76,7 +76,7 @@ PRICES: dict[str, Price] = {
     "cknna": Price((1.9e-2, 1.6, 0.3), (3.5e-4, 0.7, 0, 0)),
     "relative": Price((6.6e-3, 1.4, 0.0), (7.7e-4, 1.9, 0, 0)),
     "relative_product": Price((5e-2, 2.3, 0.0), (1.6e-2, 3.0, 0, 0), "costly", "costly", units=True),
-    "one_to_one": Price((7e-3, 1.2, 1.1), (9.6e-3, 0.8, 0.85, 0.6), "costly", "costly", units=True, light=True),
+    "one_to_one": Price((7e-3, 1.2, 1.1), (1.8e-2, 0.8, 0.85, 0.6), "costly", "costly", units=True, light=True),
     "soft_matching": Price((7e-3, 1.2, 1.1), (1.9e-2, 0.5, 0.9, 0.6), "costly", "costly", units=True, light=True),
     "one_to_many": Price((7e-3, 1.2, 1.1), (6e-2, 1.05, 0.8, 0.6), "heavy", "heavy", units=True, light=True),
     "many_to_many": Price((7e-3, 1.2, 1.1), (0.13, 0.1, 0.8, 1.0), "heavy", "heavy", units=True, light=True),
