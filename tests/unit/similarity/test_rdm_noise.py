@@ -134,6 +134,16 @@ def test_a_singular_covariance_names_the_remedy(p):
     assert noise_precision(rows) @ noise_covariance(rows) == pytest.approx(np.eye(p), abs=1e-9)
 
 
+@pytest.mark.parametrize("p", [3, 5, 10])
+def test_whether_a_covariance_is_singular_does_not_hang_on_the_order_of_rounding(p):
+    rng = np.random.default_rng(p)
+    for _ in range(300):
+        rows, mixed = rng.normal(size=(p + 2, p)), rng.normal(size=(p, p))
+        with pytest.raises(DataError, match="is singular"):
+            noise_precision(rows[:p] @ mixed, shrinkage="full")  # one degree of freedom too few
+        assert np.isfinite(noise_precision(rows @ mixed, shrinkage="full")).all()
+
+
 def test_a_neuroid_and_its_copy_have_no_precision():
     x = np.random.default_rng(0).normal(size=(10_000, 1)).repeat(2, axis=1)
     with pytest.raises(DataError, match="choose noise: shrinkage_diag"):
