@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from isocortex.reporting.formatting import is_missing, listing, number, percent
-from isocortex.reporting.region import Region, Row
+from isocortex.reporting.region import Region, Row, remarks
 from isocortex.reporting.vocabulary import method_label
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ _MANY = 0.1
 def doubts(region: Region, verdicts: Mapping[str, Verdict]) -> list[str]:
     """Sentences on the answer of the leading method, the gravest first; `verdicts` are inference's, by method.
 
-    Nothing is computed but how many stimuli would tell two models apart: intervals over stimuli shrink by the root of their
-    number, so that one which reaches w from a difference d of the same sign needs (w/d)² times as many.
+    Nothing is computed but how many stimuli would tell two models apart: intervals over stimuli alone shrink by the root of
+    their number, so that one which reaches w from a difference d needs (w/d)² times as many to leave 0 out.
     """
     method = region.leading
     if method is None or method not in verdicts:
@@ -39,7 +39,7 @@ def doubts(region: Region, verdicts: Mapping[str, Verdict]) -> list[str]:
     verdict = verdicts[method]
     found = [*_signal(region, method, verdict), *_rivals(region, method, verdict), *_methods(region, verdicts)]
     found += [*_subjects(region, method, verdict), *_layers(region, method, verdict), *_seen(region, method, verdict)]
-    found += [*_edges(region, method), *_left_out(region), *_options(region, method)]
+    found += [*_edges(region, method), *_left_out(region), *_alone(region, method)]
     return found or [_NOTHING]
 
 
@@ -59,8 +59,9 @@ def _rivals(region: Region, method: str, verdict: Verdict) -> Iterator[str]:
         pair = region.pair(method, verdict.best, model)
         if pair is None or any(is_missing(pair.get(key)) for key in ("difference", "ci_low", "ci_high")):
             continue
-        times = _times(pair)
-        needed = f"; about {times} times as many stimuli would tell them apart if it is real" if times else ""
+        # More stimuli say nothing of other subjects, which an interval over subjects counts as well.
+        times = _times(pair) if (region.row(method, model) or {}).get("generalise") == "stimulus" else None
+        needed = f"; if the difference stays, about {times} times as many stimuli would leave 0 out of it" if times else ""
         yield (
             f"{region.model_label(model)} may be the better one: the difference is {number(pair['difference'])}, "
             f"its interval reaches from {number(pair['ci_low'])} to {number(pair['ci_high'])}{needed}."
@@ -147,13 +148,8 @@ def _seen(region: Region, method: str, verdict: Verdict) -> Iterator[str]:
 
 def _edges(region: Region, method: str) -> Iterator[str]:
     """Penalties at the edge of their grid, as rows note them."""
-    notes = {
-        piece.strip()
-        for row in region.rows(method)
-        for piece in str(row.get("note") or "").split(";")
-        if piece.strip().startswith("penalty at the edge")
-    }
-    for note in sorted(notes):
+    notes = {note for row in region.rows(method) for note in remarks(row)}
+    for note in sorted(note for note in notes if note.startswith("penalty at the edge")):
         yield f"The penalties: {note}; a wider grid may give other scores."
 
 
@@ -166,8 +162,7 @@ def _left_out(region: Region) -> Iterator[str]:
             yield f"The neuroids: {dropped} of {selected} in {subject} were left out; the answer is that of the others."
 
 
-def _options(region: Region, method: str) -> Iterator[str]:
-    """Where one method was run with one set of options only, that others were not tried."""
-    options = {row["params_id"] for row in region.rows(method) if row.get("params_id")}
-    if len(options) == 1 and len(region.methods) == 1:
+def _alone(region: Region, method: str) -> Iterator[str]:
+    """That no other method was asked."""
+    if len(region.methods) == 1:
         yield f"Another method: {method_label(method)} is the only one that was run here."

@@ -12,7 +12,7 @@ import numpy as np
 from isocortex.reporting.formatting import count, is_missing, listing, plural, span
 from isocortex.reporting.provenance import versions
 from isocortex.reporting.references import CEILING_OF_RDMS, ENCODERS, FALSE_DISCOVERIES, HALF
-from isocortex.reporting.region import Region, Row
+from isocortex.reporting.region import Region, Row, remarks
 from isocortex.reporting.vocabulary import method_label
 from isocortex.similarity.metrics import METRICS
 
@@ -92,7 +92,7 @@ def _models(region: Region) -> str:
         return ""
     named = [f"{region.model_label(model)} ({plural(len(found), 'layer')})" for model, found in layers.items()]
     seen = sorted({region.model_label(row["model"]) for row in region.chosen if row.get("contaminated")})
-    apart = f" {listing(seen)} had been trained on data of this study, and was neither ranked nor tested." if seen else ""
+    apart = f" Trained on data of this study, and neither ranked nor tested: {listing(seen)}." if seen else ""
     return f"It was compared with {plural(len(named), 'model')}: {listing(named)}.{apart}"
 
 
@@ -102,12 +102,13 @@ def _encoding(region: Region) -> Iterable[str]:
         return
     splits = region.options.get("splits") or {}
     test, folds = splits.get("test"), splits.get("folds")
-    held = (
-        f"{100 * float(test):g} % of the stimuli were held out for the test" if test else "all stimuli were predicted in turn"
-    )
     near = "; pictures that are nearly the same are on one side of every split" if splits.get("near_duplicates") else ""
-    inside = f"choices were made in {folds} folds of the others{near} (seed {splits.get('seed', 0)})"
-    yield f"Responses were predicted from models: {held}, and {inside}."
+    if test:
+        inside = f"choices were made in {folds} folds of the others"
+        held = f"{100 * float(test):g} % of the stimuli were held out for the test, and {inside}"
+    else:
+        held = f"all stimuli were predicted in {folds} folds, and choices were made inside the training stimuli of each"
+    yield f"Responses were predicted from models: {held}{near} (seed {splits.get('seed', 0)})."
     for method in methods:
         cited = f" ({ENCODERS[method].citation})" if ENCODERS[method].citation else ""
         said = (
@@ -150,7 +151,7 @@ def _on(rows: Sequence[Row]) -> str:
 def _judged(region: Region, method: str) -> str:
     """Layer, ceiling, null and interval of a method, as its rows say them."""
     rows = region.rows(method)
-    chosen = _said(text for row in rows for text in _choices(row.get("note")))
+    chosen = _said(text for row in rows for text in remarks(row) if _CHOICE.match(text))
     drawn, ceiling = _range(row.get("n_null") for row in rows), _said(row.get("ceiling_kind") for row in rows)
     null = _said(_plain_null(kind) for kind in _longest(row.get("null_kind") for row in rows))
     intervals = _said(_DEGREES.sub("", str(row["ci_kind"])) for row in rows if not is_missing(row.get("ci_kind")))
@@ -161,12 +162,6 @@ def _judged(region: Region, method: str) -> str:
         f"Intervals of {region.confidence}: {intervals}." if intervals else "",
     ]
     return " ".join(part for part in parts if part)
-
-
-def _choices(note: Any) -> list[str]:
-    """How the layer was chosen, out of what a row notes."""
-    pieces = [] if is_missing(note) else [piece.strip() for piece in str(note).split(";")]
-    return [piece for piece in pieces if _CHOICE.match(piece)]
 
 
 def _longest(kinds: Iterable[Any]) -> list[str]:
@@ -194,11 +189,13 @@ def _inference(region: Region) -> str:
         for value in sorted({row["generalise"] for row in region.chosen if row.get("generalise")})
     ]
     wide = f" Intervals and tests generalise to {listing(to)}." if to else ""
+    instead = "" if region.primary in region.methods else ", which was not run here"
     return (
-        "Tests are one-sided, p = (1 + number of null values as close or closer)/(1 + number of null values). Values of q "
-        "control the false discovery rate over all models of the region by one method, and over all pairs of models where "
-        f"these are compared (Benjamini & Hochberg 1995).{wide} The primary method of the study was "
-        f"{method_label(region.primary)}; all others are exploratory."
+        "Tests of scores are one-sided, p = (1 + number of null values as close or closer)/(1 + number of null values); "
+        "differences between models are tested from both sides by the variance that their intervals have. Values of q control "
+        "the false discovery rate over all models of the region by one method, and over all pairs of models (Benjamini & "
+        f"Hochberg 1995).{wide} The primary method of the study was {method_label(region.primary)}{instead}; all others are "
+        "exploratory."
     )
 
 

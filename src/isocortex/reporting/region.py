@@ -159,6 +159,11 @@ class Region:
                 yield model, cell.isel({"method": known.index(method)})
 
 
+def remarks(row: Row) -> list[str]:
+    """What a row notes, piece by piece."""
+    return [piece.strip() for piece in str(row.get("note") or "").split(";") if piece.strip()]
+
+
 def any_known(rows: Sequence[Row], column: str) -> bool:
     """True where some row has a value in the column."""
     return any(not is_missing(row.get(column)) for row in rows)

@@ -51,10 +51,14 @@ def test_a_rival_has_its_difference_and_the_stimuli_that_would_decide(
     turned = [
         {**row, "model_a": row["model_b"], "model_b": row["model_a"]} if row["model_b"] == "deep" else row for row in pairs
     ]
-    said = of(Plan(), region=replace(region, comparisons=turned), tied=("shallow",))
+    scores = [{**row, "generalise": "stimulus"} for row in region.scores]
+    said = of(Plan(), region=replace(region, comparisons=turned, scores=scores), tied=("shallow",))
     (mine,) = [text for text in said if text.startswith("shallow may be the better one")]
     assert f"the difference is {difference:.3f}, its interval reaches from " in mine
-    assert (f"about {times} times as many stimuli would tell them apart" in mine) == (times is not None)
+    assert (f"about {times} times as many stimuli would leave 0 out of it" in mine) == (times is not None)
+    # Where the interval is over subjects, too, nobody knows what more stimuli would do.
+    (other,) = [text for text in of(Plan(), region=replace(region, comparisons=turned), tied=("shallow",)) if "shallow" in text]
+    assert "times as many" not in other
 
 
 def test_a_method_that_prefers_another_model_is_named() -> None:

@@ -86,4 +86,14 @@ def test_references_are_those_that_are_named_and_sorted() -> None:
 
 def test_a_model_that_saw_the_data_is_said() -> None:
     text = methods_text(make_region(Plan(contaminated=("deep",)))).plain
-    assert "deep had been trained on data of this study, and was neither ranked nor tested." in text
+    assert "Trained on data of this study, and neither ranked nor tested: deep." in text
+
+
+def test_without_a_test_set_stimuli_are_predicted_in_turn() -> None:
+    text = methods_text(with_options(Plan(), splits={"test": 0, "folds": 4, "near_duplicates": True})).plain
+    assert "all stimuli were predicted in 4 folds, and choices were made inside the training stimuli of each; pictures" in text
+
+
+def test_a_primary_method_that_was_not_run_is_said() -> None:
+    text = methods_text(make_region(Plan(methods=("rsa",)))).plain
+    assert "The primary method of the study was Ridge encoding, which was not run here; all others" in text
