@@ -38,7 +38,8 @@ def doubts(region: Region, verdicts: Mapping[str, Verdict]) -> list[str]:
         return []
     verdict = verdicts[method]
     found = [*_signal(region, method, verdict), *_rivals(region, method, verdict), *_methods(region, verdicts)]
-    found += [*_subjects(region, method, verdict), *_layers(region, method, verdict), *_seen(region, method, verdict)]
+    found += [*_subjects(region, method, verdict), *_layers(region, method, verdict)]
+    found += [*_layers_of_methods(region, method, verdict), *_seen(region, method, verdict)]
     found += [*_edges(region, method), *_left_out(region), *_alone(region, method)]
     return found or [_NOTHING]
 
@@ -128,6 +129,21 @@ def _layers(region: Region, method: str, verdict: Verdict) -> Iterator[str]:
             [f"{layer} in {percent(share / total)}" for layer, share in sorted(votes.items(), key=lambda item: -item[1])[:3]]
         )
         yield f"The layer: with other stimuli it would often be another one; of all draws, {model} was scored by {said}."
+
+
+def _layers_of_methods(region: Region, method: str, verdict: Verdict) -> Iterator[str]:
+    """The best model's layer by other methods, where it is another one."""
+    mine = region.row(method, verdict.best) if verdict.best else None
+    if mine is None or not mine.get("layer"):
+        return
+    others: dict[str, list[str]] = defaultdict(list)
+    for other in region.methods[1:]:
+        row = region.row(other, verdict.best)
+        if row is not None and row.get("layer") and row["layer"] != mine["layer"]:
+            others[str(row["layer"])].append(method_label(other))
+    if others:
+        said = listing([f"{layer} by {listing(names)}" for layer, names in sorted(others.items())])
+        yield f"The layer: of {region.model_label(str(verdict.best))} it is {mine['layer']} here, but {said}."
 
 
 def _seen(region: Region, method: str, verdict: Verdict) -> Iterator[str]:

@@ -89,6 +89,15 @@ def test_layers_that_subjects_and_draws_do_not_agree_on() -> None:
     assert any("deep was scored by layer3 in 50\u202f%, layer2 in 30\u202f% and layer1 in 20\u202f%." in text for text in said)
 
 
+def test_a_layer_that_another_method_chooses() -> None:
+    region = make_region(Plan())
+    rows = [
+        {**row, "layer": "layer1"} if row["method"] == "rsa" and row["is_chosen"] and row["model"] == "deep" else row
+        for row in region.scores
+    ]
+    assert of(Plan(), region=replace(region, scores=rows)) == ["The layer: of deep it is layer3 here, but layer1 by RSA."]
+
+
 def test_a_model_that_saw_the_data_and_does_better() -> None:
     plan = Plan(contaminated=("deep",))
     assert any(text.startswith("deep, which was trained on data of this study") for text in of(plan))
